@@ -1,0 +1,161 @@
+"""Reference data of accounting systems (accounts, VAT codes, products): read once for all.
+
+What was found is kept for an hour. What was not found is never kept: whoever is about to say
+that a code is missing gets it from a read that began after they asked, and all who wait share
+that read (design section 7).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import msgspec
+
+from connectors.port import Clock, Hold, Refused, Retry
+
+KEEP_S: Final = 3600.0
+"""How long a value serves; the settings' reader sees a change in the books within this."""
+
+SPACING_S: Final = 10.0
+"""At least this long from one read that found nothing (good enough) to the next of that key."""
+
+ENTRIES_MAX: Final = 10_000
+"""Per integration; the largest product lists seen have some thousands."""
+
+
+class Fetched(msgspec.Struct, frozen=True):
+    """What a read gave: the value, None (not in the books) or a verdict. `trail`: its exchanges.
+
+    A value from the cache has no trail.
+    """
+
+    value: Any
+    trail: tuple[Any, ...] = ()
+
+
+Fetch = Callable[[], Awaitable[Fetched]]
+Suits = Callable[[Any], bool]
+
+
+class _Read:
+    """One read of one key: whether it has begun, and its end."""
+
+    __slots__ = ("begun", "task")
+
+    def __init__(self) -> None:
+        self.begun = False
+        self.task: asyncio.Task[Fetched]
+
+
+class _Entry:
+    __slots__ = ("epoch", "kept_at", "missed_at", "read", "value")
+
+    def __init__(self) -> None:
+        self.value: Any = None
+        self.kept_at = 0.0
+        self.missed_at: float | None = None  # when the last read that was not good enough began
+        self.epoch = 0  # grows when the entry is forgotten: a read from before is not kept
+        self.read: _Read | None = None
+
+
+class ReferenceCache:
+    """Values per integration id and key, shared by all deliveries of a worker."""
+
+    def __init__(
+        self, clock: Clock, *, keep_s: float = KEEP_S, spacing_s: float = SPACING_S
+    ) -> None:
+        self._clock = clock
+        self._keep_s = keep_s
+        self._spacing_s = spacing_s
+        self._entries: dict[str, dict[str, _Entry]] = {}
+
+    async def look(self, integration_id: str, key: str, suits: Suits, fetch: Fetch) -> Fetched:
+        """The value of `key`, cached if it suits, else from a read that begins after this call.
+
+        Waits for a read, and for up to ten seconds before one where the last was in vain. An
+        exception of `fetch` reaches all who wait for it.
+        """
+        entry = self._entry(integration_id, key)
+        if self._good(entry, suits):
+            return Fetched(entry.value)
+        while True:
+            # A read already under way began before this call: only a yes of it is of use.
+            read = entry.read or self._begin(entry, fetch)
+            if read.task is asyncio.current_task():
+                raise RuntimeError("a read of reference data asks for itself")
+            ours = not read.begun
+            found = await asyncio.shield(read.task)
+            if ours or (_is_value(found.value) and suits(found.value)):
+                return found
+            if self._good(entry, suits):
+                return Fetched(entry.value)
+
+    def forget(self, integration_id: str, prefix: str) -> None:
+        """Drop what was kept under keys that start with `prefix` (all, where it is empty)."""
+        entries = self._entries.get(integration_id, {})
+        for key in [key for key in entries if key.startswith(prefix)]:
+            entry = entries[key]
+            entry.value = None
+            entry.missed_at = None  # something changed: the next read need not keep its distance
+            entry.epoch += 1
+
+    async def close(self) -> None:
+        """End reads that are under way."""
+        reads = [
+            entry.read.task
+            for entries in self._entries.values()
+            for entry in entries.values()
+            if entry.read is not None
+        ]
+        for task in reads:
+            task.cancel()
+        await asyncio.gather(*reads, return_exceptions=True)
+
+    def _entry(self, integration_id: str, key: str) -> _Entry:
+        entries = self._entries.setdefault(integration_id, {})
+        entry = entries.get(key)
+        if entry is None:
+            if len(entries) >= ENTRIES_MAX:
+                entries.pop(next(iter(entries)))
+            entry = entries[key] = _Entry()
+        return entry
+
+    def _good(self, entry: _Entry, suits: Suits) -> bool:
+        return (
+            entry.value is not None
+            and self._clock.elapsed() - entry.kept_at < self._keep_s
+            and suits(entry.value)
+        )
+
+    def _begin(self, entry: _Entry, fetch: Fetch) -> _Read:
+        read = entry.read = _Read()
+        read.task = asyncio.create_task(self._run(entry, read, fetch), name="reference read")
+        return read
+
+    async def _run(self, entry: _Entry, read: _Read, fetch: Fetch) -> Fetched:
+        try:
+            return await self._read(entry, read, fetch)
+        finally:
+            # Here and not when the task is done: nobody may find a read that has already ended.
+            entry.read = None
+
+    async def _read(self, entry: _Entry, read: _Read, fetch: Fetch) -> Fetched:
+        if entry.missed_at is not None:
+            pause = entry.missed_at + self._spacing_s - self._clock.elapsed()
+            if pause > 0:
+                await asyncio.sleep(pause)
+        read.begun = True
+        began_at, epoch = self._clock.elapsed(), entry.epoch
+        found = await fetch()
+        entry.missed_at = began_at if not _is_verdict(found.value) else None
+        if _is_value(found.value) and entry.epoch == epoch:
+            entry.value, entry.kept_at = found.value, began_at
+        return found
+
+
+def _is_verdict(value: Any) -> bool:
+    return isinstance(value, Retry | Hold | Refused)
+
+
+def _is_value(value: Any) -> bool:
+    return value is not None and not _is_verdict(value)

@@ -1,0 +1,137 @@
+"""What a delivery whose turn may have come does next (design sections 4 and 5)."""
+
+import msgspec
+
+from schemas.events import EntityType
+from schemas.failures import Failure, FailureCode, Reference
+from streams.core.gates import GateState, GateView, closed, missing_failure
+from streams.core.model import Candidate, EntityRow, Sibling
+from streams.core.states import MOVABLE
+
+
+class Send(msgspec.Struct, frozen=True, kw_only=True):
+    """Record the intent and send it."""
+
+    parent_stale: tuple[GateView, ...] = ()
+
+
+class Later(msgspec.Struct, frozen=True):
+    """Another state of the entity is in doubt: nothing of it is sent now."""
+
+
+class Overtaken(msgspec.Struct, frozen=True):
+    """A newer state makes this one needless. `stale` where it came after the newer one."""
+
+    by: Sibling | None  # None: by what is applied
+    stale: bool
+
+
+class NothingNew(msgspec.Struct, frozen=True):
+    """The books already have exactly this."""
+
+    reference: Reference | None
+
+
+class Park(msgspec.Struct, frozen=True):
+    """Wait for a parent (`view`), or, with None, for an older delivery of the same invoice."""
+
+    view: GateView | None
+
+
+class Refuse(msgspec.Struct, frozen=True):
+    """Dead before anything was sent."""
+
+    failure: Failure
+    view: GateView | None = None
+
+
+Decision = Send | Later | Overtaken | NothingNew | Park | Refuse
+
+
+def overtaken(candidate: Candidate, row: EntityRow, siblings: list[Sibling]) -> Overtaken | None:
+    """Whether a newer state of a customer or project is applied or open.
+
+    Received after the newer one: stale. Received before it: superseded. A dead or discarded
+    version makes no other one stale, so `siblings` holds open deliveries only.
+    """
+    if row.applied is not None and row.applied.newer_than(candidate.version):
+        return Overtaken(None, stale=True)
+    newer = [s for s in siblings if s.version.newer_than(candidate.version)]
+    if not newer:
+        return None
+    newest = newer[0]
+    for other in newer[1:]:
+        if other.version.newer_than(newest.version):
+            newest = other
+    return Overtaken(newest, stale=newest.ordinal < candidate.ordinal)
+
+
+def decide(
+    candidate: Candidate, row: EntityRow, siblings: list[Sibling], views: list[GateView]
+) -> Decision:
+    """Decide for a ready delivery. `siblings`: other open deliveries of the same entity.
+
+    `views`: its gates, parents first. Changes nothing; the caller applies the decision in the
+    transaction that read these values.
+    """
+    if candidate.entity_type is EntityType.INVOICE:
+        ahead = _invoice_order(candidate, row, siblings)
+    else:
+        ahead = overtaken(candidate, row, siblings)
+    if ahead is not None:
+        return ahead
+    if row.claimed_by is not None:
+        return Later()
+    if _is_unchanged(candidate, row):
+        return NothingNew(row.reference)
+    shut = closed(views)
+    if shut is not None:
+        if shut.state is GateState.NEVER:
+            return Refuse(missing_failure(shut), shut)
+        return Park(shut)
+    return Send(parent_stale=tuple(view for view in views if view.parent_stale))
+
+
+def _is_unchanged(candidate: Candidate, row: EntityRow) -> bool:
+    return (
+        not candidate.rewrite
+        and row.in_books
+        and not row.dirty
+        and row.content is not None
+        and row.content == candidate.content
+    )
+
+
+def _invoice_order(
+    candidate: Candidate, row: EntityRow, siblings: list[Sibling]
+) -> Decision | None:
+    """At most one booking per books and number (design section 5.8)."""
+    if row.in_books and row.content is not None and row.claimed_by is None:
+        if row.content == candidate.content:
+            return NothingNew(row.reference) if not candidate.rewrite else None
+        return Refuse(differs_from_booked(candidate.number, row.reference))
+    older = [s for s in siblings if s.ordinal < candidate.ordinal]
+    if any(s.state in MOVABLE for s in older):
+        return Park(None)
+    return None
+
+
+def differs_from_booked(number: str, reference: Reference | None) -> Failure:
+    """Another event came for an invoice that is booked, and it does not say the same."""
+    return Failure(
+        code=FailureCode.INVOICE_DIFFERS_FROM_BOOKED,
+        parameters={"number": number, "booked": reference.number if reference else "?"},
+    )
+
+
+def to_supersede(keeper: Candidate, siblings: list[Sibling]) -> list[Sibling]:
+    """The older open states of a customer or project that the newest one makes needless."""
+    if keeper.entity_type is EntityType.INVOICE:
+        return []
+    return [
+        s
+        for s in siblings
+        if s.state in MOVABLE
+        and keeper.version.newer_than(s.version)
+        and s.ordinal < keeper.ordinal
+    ]

@@ -1,0 +1,100 @@
+"""Reading what decisions need, in few queries for many deliveries, and locking it."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from schemas.failures import Failure
+from streams.core.model import EntityRow, Sibling
+from streams.core.states import OPEN, State
+from streams.ledger.intake import chunks, insert_new
+from streams.ledger.rows import (
+    StoredDelivery,
+    delivery_of,
+    entity_of,
+    failure_of,
+    state_is,
+    stored,
+)
+from streams.ledger.tables import deliveries, entities, lanes
+
+_OPEN_OR_DEAD = state_is(*sorted(OPEN), State.DEAD)
+
+
+def owned(connection: Connection, epochs: Mapping[int, int]) -> frozenset[int]:
+    """Of the lanes that the caller believes to own, those it does own in this transaction.
+
+    Their rows stay locked until its end, so that nobody can take one over in between.
+    """
+    if not epochs:
+        return frozenset()
+    query = select(lanes.c.lane, lanes.c.epoch).where(lanes.c.lane.in_(list(epochs)))
+    if connection.dialect.name == "postgresql":
+        query = query.with_for_update(read=True)
+    return frozenset(row.lane for row in connection.execute(query) if epochs[row.lane] == row.epoch)
+
+
+def load_entities(
+    connection: Connection, lane_of: Mapping[str, int], boot: str
+) -> dict[str, EntityRow]:
+    """Entity rows by key, locked; a row is made for what the ledger does not know yet."""
+    found = _read_entities(connection, list(lane_of), boot)
+    missing = [key for key in lane_of if key not in found]
+    if missing:
+        rows = [{"entity_key": key, "lane": lane_of[key]} for key in missing]
+        connection.execute(insert_new(connection, entities), rows)
+        found.update(_read_entities(connection, missing, boot))
+    return found
+
+
+def _read_entities(connection: Connection, keys: list[str], boot: str) -> dict[str, EntityRow]:
+    found: dict[str, EntityRow] = {}
+    for part in chunks(sorted(keys)):
+        query = select(entities).where(entities.c.entity_key.in_(part))
+        if connection.dialect.name == "postgresql":
+            query = query.order_by(entities.c.entity_key).with_for_update()
+        for row in connection.execute(query):
+            found[row.entity_key] = entity_of(row, boot)
+    return found
+
+
+def load_siblings(connection: Connection, keys: Iterable[str]) -> dict[str, list[Sibling]]:
+    """Open and dead deliveries by the key of their entity, oldest first."""
+    found: dict[str, list[Sibling]] = {}
+    for part in chunks(sorted(set(keys))):
+        query = (
+            select(
+                deliveries.c.ordinal,
+                deliveries.c.delivery_id,
+                deliveries.c.entity_key,
+                deliveries.c.state,
+                deliveries.c.sequence,
+                deliveries.c.failure,
+            )
+            .where(deliveries.c.entity_key.in_(part), _OPEN_OR_DEAD)
+            .order_by(deliveries.c.entity_key, deliveries.c.ordinal)
+        )
+        for row in connection.execute(query):
+            found.setdefault(row.entity_key, []).append(_sibling(row))
+    return found
+
+
+def _sibling(row: Any) -> Sibling:
+    failure: Failure | None = failure_of(row.failure)
+    return Sibling(
+        ordinal=row.ordinal,
+        delivery_id=row.delivery_id,
+        state=State(row.state),
+        sequence=row.sequence,
+        failure=failure,
+    )
+
+
+def load_deliveries(connection: Connection, ordinals: Iterable[int]) -> dict[int, StoredDelivery]:
+    """Deliveries with their events, by ordinal."""
+    found: dict[int, StoredDelivery] = {}
+    for part in chunks(sorted(set(ordinals))):
+        for row in connection.execute(stored.where(deliveries.c.ordinal.in_(part))):
+            found[row.ordinal] = delivery_of(row)
+    return found

@@ -1,0 +1,453 @@
+"""Taking what may be sent now: decided, and with its intent on disk, in one transaction."""
+
+from collections.abc import Sequence
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, func, select
+
+from connectors.integrations import Integration, System
+from schemas.events import Customer, Entity, EntityType
+from schemas.failures import Failure, Notable, Reference, WarningCode
+from schemas.outcomes import OutcomeKind
+from streams.core import order
+from streams.core.gates import GateState, GateView, look
+from streams.core.model import Candidate, EntityRow, Sibling, entity_key
+from streams.core.states import OPEN, State
+from streams.ledger.access import load_deliveries, load_entities, load_siblings, owned
+from streams.ledger.changes import Changes, as_blob
+from streams.ledger.engine import Operation
+from streams.ledger.last_states import last_event
+from streams.ledger.release import ask, block, make_gate
+from streams.ledger.rows import StoredDelivery, delivery_of, reference_of, state_is, stored
+from streams.ledger.rules import Moment, Parent, Rules
+from streams.ledger.tables import bookings, deliveries, holds
+
+SPARE = 20  # candidates read beyond what is wanted, for those that turn out to have to wait
+HELD_A_CLAIM = 200  # deliveries of a held integration that are told so in one transaction
+SEND_WITHIN_S = 5.0  # design section 6: an intent is good for this long, then it is taken anew
+
+UPDATE_INTENT = "update"  # recorded with the claim, where the first write can only be a repeat
+
+
+class Want(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of one integration may be taken now.
+
+    `sends`: deliveries in all; `bookings`: invoices in flight over all workers. `held`: its
+    failure where the integration is held: then nothing is taken but told, except one `probe`.
+    """
+
+    integration: Integration
+    sends: int
+    bookings: int
+    books: str = ""  # the identity of the books
+    look_up_until: float = 0.0  # wall clock: until then every booking looks up first
+    held: Failure | None = None
+    tell_held: bool = True
+    probe: bool = False
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """One request for work: lanes with their epochs, and wants in the order of their turn."""
+
+    wants: tuple[Want, ...]
+    epochs: dict[int, int]
+    most: int
+    now: Moment
+    parent_wait: float
+
+
+class Claimed(msgspec.Struct, frozen=True, kw_only=True):
+    """A delivery that is now `sending`, with all that its attempt needs."""
+
+    delivery: StoredDelivery
+    integration: Integration
+    event: Entity
+    content: bytes
+    row: EntityRow
+    parents: dict[EntityType, Reference | None]
+    customer_event: Customer | None
+    warnings: tuple[Notable, ...]
+    look_up_first: bool
+    probe: bool
+    send_by: float | None  # set where the claim itself is the intent of a repeatable write
+
+
+class ClaimResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What was taken. `more`: integrations with candidates that were not looked at."""
+
+    claimed: tuple[Claimed, ...] = ()
+    more: frozenset[str] = frozenset()
+    moved: int = 0
+
+
+def claim_operation(rules: Rules) -> Operation[Claim, ClaimResult]:
+    """The operation that decides ready deliveries and claims those that may go."""
+
+    def handler(connection: Connection, claims: Sequence[Claim]) -> list[ClaimResult]:
+        return [_Claiming(connection, rules, claim).run() for claim in claims]
+
+    return Operation("claim", 40, handler)
+
+
+class _Claiming:
+    """One claim in one transaction."""
+
+    def __init__(self, connection: Connection, rules: Rules, claim: Claim) -> None:
+        self.connection = connection
+        self.rules = rules
+        self.claim = claim
+        self.own = owned(connection, claim.epochs)
+        self.changes = Changes(rules, claim.now)
+        self.claimed: list[Claimed] = []
+        self.rows: dict[str, EntityRow] = {}
+        self.siblings: dict[str, list[Sibling]] = {}
+        self.events: dict[int, Entity] = {}
+        self.parents: dict[int, tuple[Parent, ...]] = {}
+        self.moved = 0
+
+    def run(self) -> ClaimResult:
+        if not self.own:
+            return ClaimResult()
+        found: list[tuple[Want, list[StoredDelivery], bool]] = []
+        for want in self.claim.wants:
+            candidates, full = self._candidates(want)
+            if candidates:
+                found.append((want, candidates, full))
+        self._load([(want, d) for want, ds, _ in found for d in ds])
+        more: set[str] = set()
+        for want, candidates, full in found:
+            left = self._decide_all(want, candidates)
+            if left or full:
+                more.add(want.integration.id)
+        self.changes.flush(self.connection)
+        return ClaimResult(claimed=tuple(self.claimed), more=frozenset(more), moved=self.moved)
+
+    # -- reading ------------------------------------------------------------------------------
+
+    def _candidates(self, want: Want) -> tuple[list[StoredDelivery], bool]:
+        if want.held is not None and not want.probe:
+            return self._held_candidates(want)
+        self._lock_slots(want)
+        spare = 0 if want.probe else SPARE
+        others = self._ready(want, want.sends + spare, _kind("customer", "project"))
+        free = 0
+        if want.bookings > 0:
+            free = max(0, want.bookings - self._bookings_in_flight(want.integration.id))
+        wanted = min(free, want.sends)
+        invoices = self._ready(want, wanted + spare, _kind("invoice")) if wanted else []
+        full = len(others) == want.sends + spare or (
+            bool(wanted) and len(invoices) == wanted + spare
+        )
+        both = sorted([*others, *invoices], key=lambda d: d.ordinal)
+        return both[:1] if want.probe else both, full
+
+    def _held_candidates(self, want: Want) -> tuple[list[StoredDelivery], bool]:
+        if want.held is None or not want.tell_held:
+            return [], False
+        untold = deliveries.c.told.not_like(f"%{_held_cause(want.held)}%")
+        found = self._ready(want, HELD_A_CLAIM, untold)
+        return found, len(found) == HELD_A_CLAIM
+
+    def _lock_slots(self, want: Want) -> None:
+        """Serialise claims of one integration between workers: its slots are counted below."""
+        if self.connection.dialect.name == "postgresql":
+            self.connection.execute(
+                select(holds.c.integration)
+                .where(holds.c.integration == want.integration.id)
+                .with_for_update()
+            )
+
+    def _bookings_in_flight(self, integration: str) -> int:
+        query = (
+            select(func.count())
+            .select_from(deliveries)
+            .where(
+                state_is(State.SENDING),
+                deliveries.c.integration == integration,
+                deliveries.c.entity_type == EntityType.INVOICE.value,
+            )
+        )
+        return int(self.connection.execute(query).scalar_one())
+
+    def _ready(self, want: Want, limit: int, also: ColumnElement[bool]) -> list[StoredDelivery]:
+        query = (
+            stored.where(
+                state_is(State.READY),
+                deliveries.c.integration == want.integration.id,
+                deliveries.c.lane.in_(self.own),
+                also,
+            )
+            .order_by(deliveries.c.ordinal)
+            .limit(limit)
+        )
+        return [delivery_of(row) for row in self.connection.execute(query)]
+
+    def _load(self, wanted: list[tuple[Want, StoredDelivery]]) -> None:
+        lane_of: dict[str, int] = {}
+        for want, delivery in wanted:
+            event = self.rules.event(delivery)
+            parents = self.rules.parents(event, want.integration)
+            self.events[delivery.ordinal] = event
+            self.parents[delivery.ordinal] = parents
+            lane_of[delivery.entity_key] = delivery.lane
+            for parent in parents:
+                key = entity_key(delivery.integration, parent.entity_type, parent.number)
+                lane_of.setdefault(key, delivery.lane)
+        if lane_of:
+            self.rows = load_entities(self.connection, lane_of, self.claim.now.boot)
+            self.siblings = load_siblings(self.connection, lane_of)
+            self._load_bookings(wanted)
+
+    def _load_bookings(self, wanted: list[tuple[Want, StoredDelivery]]) -> None:
+        """What is booked is kept per books: another integration may have booked it."""
+        by_books: dict[str, dict[str, str]] = {}
+        for want, delivery in wanted:
+            if delivery.entity_type is EntityType.INVOICE:
+                by_books.setdefault(want.books, {})[delivery.number] = delivery.entity_key
+        for books, keys in by_books.items():
+            query = select(bookings).where(
+                bookings.c.books == books, bookings.c.number.in_(list(keys))
+            )
+            for row in self.connection.execute(query):
+                key = keys[row.number]
+                self.rows[key] = msgspec.structs.replace(
+                    self.rows[key],
+                    in_books=True,
+                    reference=reference_of(row.reference),
+                    content=row.content,
+                )
+
+    # -- deciding -----------------------------------------------------------------------------
+
+    def _decide_all(self, want: Want, candidates: list[StoredDelivery]) -> bool:
+        """Decide the candidates of one integration. True when some were left for want of room."""
+        sends, bookings = want.sends, want.bookings
+        if bookings:
+            bookings -= self._bookings_in_flight(want.integration.id)
+        telling = want.held is not None and not want.probe
+        for delivery in candidates:
+            if self.changes.state_of(delivery) is not State.READY:
+                continue  # superseded by a candidate before it
+            invoice = delivery.entity_type is EntityType.INVOICE
+            if not telling and (
+                len(self.claimed) >= self.claim.most or sends <= 0 or (invoice and bookings <= 0)
+            ):
+                if sends <= 0 or len(self.claimed) >= self.claim.most:
+                    return True
+                continue
+            if self._decide(want, delivery):
+                sends -= 1
+                bookings -= 1 if invoice else 0
+        return False
+
+    def _decide(self, want: Want, delivery: StoredDelivery) -> bool:
+        """Decide and apply one candidate. True when it was claimed."""
+        row = self.rows[delivery.entity_key]
+        event = self.events[delivery.ordinal]
+        content = self.rules.content(event, want.integration)
+        candidate = Candidate(
+            ordinal=delivery.ordinal,
+            delivery_id=delivery.delivery_id,
+            entity_type=delivery.entity_type,
+            number=delivery.number,
+            state=delivery.state,
+            sequence=delivery.sequence,
+            rewrite=delivery.rewrite,
+            content=content,
+        )
+        open_siblings = [
+            s
+            for s in self.siblings.get(delivery.entity_key, ())
+            if s.ordinal != delivery.ordinal and s.state in OPEN
+        ]
+        views = self._views(delivery)
+        decision = order.decide(candidate, row, open_siblings, views)
+        self._supersede(candidate, decision, open_siblings, delivery)
+        if not isinstance(decision, order.Send):
+            self.moved += 1
+            self._apply(delivery, decision)
+            return False
+        if want.held is not None and not want.probe:
+            self.changes.tell_once(
+                delivery, OutcomeKind.HELD, _held_cause(want.held), failure=want.held
+            )
+            return False
+        self._send(want, delivery, event, content, row, decision)
+        return True
+
+    def _views(self, delivery: StoredDelivery) -> list[GateView]:
+        gates = (
+            make_gate(parent, delivery.integration, self.rows, self.siblings)
+            for parent in self.parents[delivery.ordinal]
+        )
+        return [
+            look(gate, child_ordinal=delivery.ordinal, elapsed=self.claim.now.elapsed)
+            for gate in gates
+        ]
+
+    def _supersede(
+        self,
+        candidate: Candidate,
+        decision: order.Decision,
+        siblings: list[Sibling],
+        by: StoredDelivery,
+    ) -> None:
+        if isinstance(decision, order.Overtaken):
+            return
+        older = order.to_supersede(candidate, siblings)
+        if not older:
+            return
+        stored_older = load_deliveries(self.connection, [s.ordinal for s in older])
+        for delivery in stored_older.values():
+            if self.changes.state_of(delivery) in OPEN:
+                self._overtake(delivery, State.SUPERSEDED, by)
+
+    def _overtake(self, delivery: StoredDelivery, state: State, by: StoredDelivery | None) -> None:
+        kind = OutcomeKind.STALE if state is State.STALE else OutcomeKind.SUPERSEDED
+        self.changes.move(delivery, state)
+        named = (by.ce_id, by.source) if by is not None else None
+        self.changes.tell(
+            delivery, kind, superseded_by=named if state is State.SUPERSEDED else None
+        )
+
+    def _apply(self, delivery: StoredDelivery, decision: order.Decision) -> None:
+        match decision:
+            case order.Overtaken(by, stale):
+                stored_by = load_deliveries(self.connection, [by.ordinal]) if by else {}
+                state = State.STALE if stale else State.SUPERSEDED
+                self._overtake(delivery, state, stored_by.get(by.ordinal) if by else None)
+            case order.NothingNew(reference):
+                self._unchanged(delivery, reference)
+            case order.Later():
+                self._park(delivery, delivery.entity_key)
+            case order.Park(None):
+                self._park(delivery, delivery.entity_key)
+            case order.Park(view) if view is not None:
+                self._park_at(delivery, view)
+            case order.Refuse(failure, _):
+                self._refuse(delivery, failure)
+
+    def _unchanged(self, delivery: StoredDelivery, reference: Reference | None) -> None:
+        self.changes.move(delivery, State.UNCHANGED)
+        row = self.rows[delivery.entity_key]
+        if row.applied is None or delivery.version.newer_than(row.applied):
+            self.changes.entity(
+                delivery.entity_key,
+                delivery.lane,
+                applied_ordinal=delivery.ordinal,
+                applied_sequence=delivery.sequence,
+            )
+        self.changes.tell(delivery, OutcomeKind.UNCHANGED, reference=reference)
+
+    def _park(self, delivery: StoredDelivery, key: str) -> None:
+        self.changes.move(
+            delivery,
+            State.WAITING,
+            waits_key=key,
+            act_at=self.claim.now.elapsed + self.claim.parent_wait,
+        )
+
+    def _park_at(self, delivery: StoredDelivery, view: GateView) -> None:
+        self._park(delivery, view.gate.row.key)
+        if view.state is GateState.ASK:
+            ask(self.changes, view.gate.row.key, delivery.lane)
+        elif view.state is GateState.FAILED:
+            block(self.changes, delivery, view)
+
+    def _refuse(self, delivery: StoredDelivery, failure: Failure) -> None:
+        wall = self.claim.now.wall
+        self.changes.move(
+            delivery,
+            State.DEAD,
+            failure=as_blob(failure),
+            first_failed_at=delivery.first_failed_at or wall,
+            last_failed_at=wall,
+        )
+        self.changes.tell(delivery, OutcomeKind.DEAD, failure=failure)
+
+    def _send(
+        self,
+        want: Want,
+        delivery: StoredDelivery,
+        event: Entity,
+        content: bytes,
+        row: EntityRow,
+        decision: order.Send,
+    ) -> None:
+        invoice = delivery.entity_type is EntityType.INVOICE
+        now = self.claim.now
+        send_by = now.elapsed + SEND_WITHIN_S if row.in_books and not invoice else None
+        self.changes.move(
+            delivery,
+            State.SENDING,
+            intent=_UPDATE_JSON if send_by is not None else None,
+            send_by=send_by,
+            act_boot=now.boot,
+        )
+        self.changes.entity(
+            delivery.entity_key, delivery.lane, claimed_by=delivery.ordinal, dirty=True
+        )
+        self.rows[delivery.entity_key] = msgspec.structs.replace(row, claimed_by=delivery.ordinal)
+        unknown = invoice and row.in_books and row.content is None
+        self.claimed.append(
+            Claimed(
+                delivery=delivery,
+                integration=want.integration,
+                event=event,
+                content=content,
+                row=row,
+                parents=self._references(delivery),
+                customer_event=self._customer_event(want.integration, delivery),
+                warnings=tuple(_parent_stale(view) for view in decision.parent_stale),
+                look_up_first=(
+                    delivery.rewrite
+                    or delivery.replays > 0
+                    or unknown
+                    or now.wall < want.look_up_until
+                ),
+                probe=want.probe,
+                send_by=send_by,
+            )
+        )
+
+    def _references(self, delivery: StoredDelivery) -> dict[EntityType, Reference | None]:
+        found: dict[EntityType, Reference | None] = {}
+        for parent in self.parents[delivery.ordinal]:
+            key = entity_key(delivery.integration, parent.entity_type, parent.number)
+            found[parent.entity_type] = self.rows[key].reference
+        return found
+
+    def _customer_event(
+        self, integration: Integration, delivery: StoredDelivery
+    ) -> Customer | None:
+        """The customer's last event: DK+ needs its kennitala on the invoice."""
+        if (
+            integration.system is not System.DKPLUS
+            or delivery.entity_type is not EntityType.INVOICE
+        ):
+            return None
+        customer_number = getattr(self.events[delivery.ordinal], "customer_number", "")
+        record = last_event(self.connection, delivery.company, EntityType.CUSTOMER, customer_number)
+        entity = self.rules.read(record) if record is not None else None
+        return entity if isinstance(entity, Customer) else None
+
+
+def _kind(*types: str) -> ColumnElement[bool]:
+    return deliveries.c.entity_type.in_(types)
+
+
+def _held_cause(failure: Failure) -> str:
+    return f"held:{failure.code.value}"
+
+
+def _parent_stale(view: GateView) -> Notable:
+    return Notable(
+        code=WarningCode.PARENT_STALE,
+        parameters={
+            "parentType": view.gate.entity_type.value,
+            "parentNumber": view.gate.number,
+        },
+    )
+
+
+_UPDATE_JSON = b'{"kind":"update","key":"","repeatable":true}'

@@ -1,0 +1,261 @@
+"""One writer thread, many callers, one commit: the ledger's engine.
+
+Everything that is written is an *operation*: a function over a transaction and a list of items,
+which returns one result an item. Callers submit items from the event loop; the thread takes all
+that have gathered since its last commit, runs each operation once over its items, and commits
+them together (group commit: no timer, so an idle ledger answers at once and a busy one in large
+batches). An operation may be run again when a commit failed, so it must decide only by what it
+reads in the transaction, and must do nothing twice.
+"""
+
+import asyncio
+import logging
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.pool import NullPool
+
+log = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+MOST_ITEMS = 5000  # of one commit: bounds the time a caller waits behind others
+BUSY_TIMEOUT_MS = 30_000  # another worker process may hold SQLite's write lock for a flush
+RETRY_PAUSE_S = 0.05  # first pause when the database cannot be written
+RETRY_PAUSE_MAX_S = 2.0
+WAL_PAGES = 8_000  # about 32 MB of log between two checkpoints
+
+
+class Operation(msgspec.Struct, Generic[Item, Result], frozen=True):
+    """A named handler; lower ranks run first within a commit."""
+
+    name: str
+    rank: int
+    handler: Callable[[Connection, Sequence[Item]], Sequence[Result]]
+
+
+class LedgerClosedError(Exception):
+    """The ledger was stopped before the item was written: nothing of it is on disk."""
+
+
+class _Entry:
+    __slots__ = ("error", "future", "item", "operation", "result")
+
+    def __init__(
+        self, operation: Operation[Any, Any], item: Any, future: "asyncio.Future[Any]"
+    ) -> None:
+        self.operation = operation
+        self.item = item
+        self.future = future
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+
+def make_engine(url: str | URL) -> Engine:
+    """An engine set up as the ledger needs it. Opens no connection."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")
+        return create_engine(parsed, poolclass=NullPool, isolation_level="READ COMMITTED")
+    engine = create_engine(parsed, poolclass=NullPool, connect_args={"check_same_thread": False})
+    event.listen(engine, "connect", _set_up_sqlite)
+    event.listen(engine, "begin", _begin_immediate)
+    return engine
+
+
+def _set_up_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # we say BEGIN ourselves
+    cursor = connection.cursor()
+    for pragma in (
+        f"busy_timeout={BUSY_TIMEOUT_MS}",
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        f"wal_autocheckpoint={WAL_PAGES}",
+        "temp_store=MEMORY",
+        "cache_size=-32000",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_immediate(connection: Connection) -> None:
+    options = connection.get_execution_options()
+    deferred = options.get("ledger_read_only", False)
+    connection.exec_driver_sql("BEGIN" if deferred else "BEGIN IMMEDIATE")
+
+
+class Ledger:
+    """The engine with its thread. `start` before anything else; `stop` writes what has gathered."""
+
+    def __init__(self, url: str | URL) -> None:
+        self.engine = make_engine(url)
+        self._queue: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closing = threading.Event()
+        self.unwritable: str | None = None  # why the last commit failed, until one succeeds
+        self.commits = 0
+        self.items = 0
+        self._committed = asyncio.Event()
+
+    def start(self) -> None:
+        """Start the writer thread for the running event loop."""
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """Write what was submitted, then end. Later submissions raise `LedgerClosedError`."""
+        if self._closing.is_set():
+            return
+        self._closing.set()
+        self._queue.put(None)
+        await asyncio.to_thread(self._thread.join)
+        self.engine.dispose()
+
+    def submit(self, operation: "Operation[Item, Result]", item: Item) -> "asyncio.Future[Result]":
+        """Queue an item; the future ends when its commit is durable, or with its exception."""
+        loop = self._loop
+        if loop is None or self._closing.is_set():
+            raise LedgerClosedError(operation.name)
+        future: asyncio.Future[Result] = loop.create_future()
+        self._queue.put(_Entry(operation, item, future))
+        return future
+
+    async def committed(self) -> None:
+        """Return after the next commit."""
+        self._committed.clear()
+        await self._committed.wait()
+
+    async def read(self, query: Callable[[Connection], Result]) -> Result:
+        """Run a read-only query on a connection of its own, off the event loop."""
+        return await asyncio.to_thread(self.read_now, query)
+
+    def read_now(self, query: Callable[[Connection], Result]) -> Result:
+        """Run a read-only query and wait for it."""
+        with (
+            self.engine.connect().execution_options(ledger_read_only=True) as connection,
+            connection.begin(),
+        ):
+            return query(connection)
+
+    # -- the thread ---------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        connection: Connection | None = None
+        ending = False
+        while not ending:
+            first = self._queue.get()
+            batch: list[_Entry] = []
+            ending = first is None
+            if first is not None:
+                batch.append(first)
+            while len(batch) < MOST_ITEMS:
+                try:
+                    entry = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+                if entry is None:
+                    ending = True
+                else:
+                    batch.append(entry)
+            if batch:
+                connection = self._write(connection, batch)
+                self._answer(batch)
+        if connection is not None:
+            connection.close()
+
+    def _write(self, connection: Connection | None, batch: list[_Entry]) -> Connection | None:
+        pause = RETRY_PAUSE_S
+        while True:
+            try:
+                if connection is None:
+                    connection = self.engine.connect()
+                with connection.begin():
+                    self._apply(connection, batch)
+            except (OperationalError, InterfaceError, DBAPIError) as error:
+                connection = self._give_up(connection)
+                self._say_unwritable(error)
+                if self._closing.wait(pause):
+                    for entry in batch:
+                        entry.error = LedgerClosedError(str(error.orig))
+                    return connection
+                pause = min(pause * 2, RETRY_PAUSE_MAX_S)
+            else:
+                self.unwritable = None
+                self.commits += 1
+                self.items += len(batch)
+                return connection
+
+    def _say_unwritable(self, error: DBAPIError) -> None:
+        if self.unwritable is None:
+            log.warning(
+                "the ledger cannot be written, trying again: %s",
+                error.orig,
+                extra={"action": "ledger_unwritable"},
+            )
+        self.unwritable = str(error.orig)
+
+    @staticmethod
+    def _give_up(connection: Connection | None) -> None:
+        if connection is not None:
+            connection.invalidate()
+            connection.close()
+
+    def _apply(self, connection: Connection, batch: list[_Entry]) -> None:
+        groups: dict[str, list[_Entry]] = {}
+        for entry in sorted(batch, key=lambda e: e.operation.rank):
+            entry.error = None
+            groups.setdefault(entry.operation.name, []).append(entry)
+        for group in groups.values():
+            self._apply_group(connection, group)
+
+    def _apply_group(self, connection: Connection, group: list[_Entry]) -> None:
+        """Run one operation over its items; if that raises, over each item alone.
+
+        So one item that cannot be written (a bug) fails alone. What the database itself has to
+        say (locked, lost, full) goes up: the whole batch is run again.
+        """
+        try:
+            with connection.begin_nested():
+                results = group[0].operation.handler(connection, [e.item for e in group])
+                for entry, result in zip(group, results, strict=True):
+                    entry.result = result
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception as error:
+            if len(group) == 1:
+                log.exception(
+                    "ledger operation %s failed",
+                    group[0].operation.name,
+                    extra={"action": "ledger_operation_failed"},
+                )
+                group[0].error = error
+                return
+            for entry in group:
+                self._apply_group(connection, [entry])
+
+    def _answer(self, batch: list[_Entry]) -> None:
+        loop = self._loop
+        if loop is None or loop.is_closed():
+            return
+        try:
+            loop.call_soon_threadsafe(self._resolve, batch)
+        except RuntimeError:  # the loop closed between the two lines: nobody waits any more
+            return
+
+    def _resolve(self, batch: list[_Entry]) -> None:
+        self._committed.set()
+        for entry in batch:
+            if entry.future.done():
+                continue
+            if entry.error is not None:
+                entry.future.set_exception(entry.error)
+            else:
+                entry.future.set_result(entry.result)

@@ -1,0 +1,56 @@
+"""An intent is on disk before a write leaves (design section 6)."""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+from sqlalchemy import Connection, bindparam, select, update
+
+from streams.core.states import State
+from streams.ledger.access import owned
+from streams.ledger.claim import SEND_WITHIN_S
+from streams.ledger.engine import Operation
+from streams.ledger.intake import chunks
+from streams.ledger.rows import state_is
+from streams.ledger.rules import Moment
+from streams.ledger.tables import deliveries
+
+
+class Intend(msgspec.Struct, frozen=True, kw_only=True):
+    """A write about to be sent. `intent` is JSON."""
+
+    ordinal: int
+    lane: int
+    intent: bytes
+    epochs: Mapping[int, int]
+    now: Moment
+
+
+def _record(connection: Connection, items: Sequence[Intend]) -> list[float | None]:
+    """Record intents; a send-by for each that may leave, None where it is not ours any more."""
+    own = owned(connection, {k: v for item in items for k, v in item.epochs.items()})
+    sending: set[int] = set()
+    for part in chunks([item.ordinal for item in items]):
+        query = select(deliveries.c.ordinal).where(
+            deliveries.c.ordinal.in_(part), state_is(State.SENDING)
+        )
+        sending |= {row.ordinal for row in connection.execute(query)}
+    answers: list[float | None] = []
+    rows = []
+    for item in items:
+        if item.lane not in own or item.ordinal not in sending:
+            answers.append(None)
+            continue
+        send_by = item.now.elapsed + SEND_WITHIN_S
+        answers.append(send_by)
+        rows.append({"b_ordinal": item.ordinal, "intent": item.intent, "send_by": send_by})
+    if rows:
+        connection.execute(
+            update(deliveries)
+            .where(deliveries.c.ordinal == bindparam("b_ordinal"))
+            .values(intent=bindparam("intent"), send_by=bindparam("send_by")),
+            rows,
+        )
+    return answers
+
+
+record_intent = Operation("intend", 25, _record)

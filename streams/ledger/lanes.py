@@ -1,0 +1,171 @@
+"""Who owns a lane, and what a new owner finds (design section 6, Ownership)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, bindparam, case, or_, select, update
+
+from streams.core.states import State
+from streams.ledger.claim import SEND_WITHIN_S
+from streams.ledger.engine import Operation
+from streams.ledger.intake import insert_new
+from streams.ledger.rows import state_is
+from streams.ledger.rules import Moment
+from streams.ledger.tables import deliveries, entities, lanes
+
+
+class Wait(msgspec.Struct, frozen=True, kw_only=True):
+    """How long a write of one integration may still be under way, in seconds."""
+
+    deadline: float
+    settle: float
+
+
+class Take(msgspec.Struct, frozen=True, kw_only=True):
+    """A request to own lanes. `waits` by integration; `longest` for those not set up any more."""
+
+    lanes: frozenset[int]
+    owner: str
+    now: Moment
+    waits: Mapping[str, Wait]
+    longest: Wait
+    parent_wait: float
+
+
+class Owned(msgspec.Struct, frozen=True, kw_only=True):
+    """The epochs of the lanes taken, and how many writes of former owners are in doubt."""
+
+    epochs: dict[int, int]
+    in_doubt: int
+
+
+def _take(connection: Connection, items: Sequence[Take]) -> list[Owned]:
+    return [_take_lanes(connection, item) for item in items]
+
+
+take_lanes = Operation("take-lanes", 30, _take)
+
+
+def _take_lanes(connection: Connection, item: Take) -> Owned:
+    """Own lanes. One that is ours already keeps its epoch, and its calls in flight go on."""
+    if item.lanes:
+        rows = [
+            {"lane": lane, "epoch": 0, "owner": "", "boot": "", "taken_at": item.now.wall}
+            for lane in sorted(item.lanes)
+        ]
+        connection.execute(insert_new(connection, lanes), rows)
+    query = select(lanes).where(lanes.c.lane.in_(sorted(item.lanes))).order_by(lanes.c.lane)
+    if connection.dialect.name == "postgresql":
+        query = query.with_for_update()
+    epochs: dict[int, int] = {}
+    taken: list[dict[str, Any]] = []
+    reborn: set[int] = set()
+    for row in connection.execute(query):
+        epochs[row.lane] = row.epoch
+        if row.owner == item.owner:
+            continue
+        epochs[row.lane] = row.epoch + 1
+        taken.append({"b_lane": row.lane, "epoch": row.epoch + 1})
+        if row.boot not in {"", item.now.boot}:
+            reborn.add(row.lane)
+    if not taken:
+        return Owned(epochs=epochs, in_doubt=0)
+    connection.execute(
+        update(lanes)
+        .where(lanes.c.lane == bindparam("b_lane"))
+        .values(
+            epoch=bindparam("epoch"),
+            owner=item.owner,
+            boot=item.now.boot,
+            taken_at=item.now.wall,
+        ),
+        taken,
+    )
+    new = frozenset(row["b_lane"] for row in taken)
+    if reborn:
+        _new_boot(connection, frozenset(reborn), item)
+    return Owned(epochs=epochs, in_doubt=_doubt(connection, new, frozenset(reborn), item))
+
+
+def _new_boot(connection: Connection, moved: frozenset[int], item: Take) -> None:
+    """Times of another boot mean nothing here: waits start anew, retries are due now."""
+    now = item.now
+    connection.execute(
+        update(deliveries)
+        .where(deliveries.c.lane.in_(moved), deliveries.c.act_at.is_not(None))
+        .values(
+            act_boot=now.boot,
+            act_at=case(
+                (state_is(State.WAITING), now.elapsed + item.parent_wait),
+                (
+                    state_is(State.UNCERTAIN),
+                    now.elapsed + item.longest.deadline + item.longest.settle,
+                ),
+                else_=now.elapsed,
+            ),
+        )
+    )
+    connection.execute(
+        update(entities)
+        .where(
+            entities.c.lane.in_(moved),
+            or_(entities.c.ask_at.is_not(None), entities.c.asked_no_at.is_not(None)),
+        )
+        .values(ask_at=now.elapsed, ask_boot=now.boot, asked_no_at=None)
+    )
+
+
+def _doubt(connection: Connection, new: frozenset[int], reborn: frozenset[int], item: Take) -> int:
+    """What a former owner was sending: back to ready where no intent of a write was on disk.
+
+    Otherwise it is uncertain until its send-by, the call's deadline and the settle time are over.
+    """
+    query = select(
+        deliveries.c.ordinal,
+        deliveries.c.lane,
+        deliveries.c.entity_key,
+        deliveries.c.integration,
+        deliveries.c.intent,
+        deliveries.c.send_by,
+    ).where(state_is(State.SENDING), deliveries.c.lane.in_(new))
+    back: list[dict[str, Any]] = []
+    doubt: list[dict[str, Any]] = []
+    for row in connection.execute(query):
+        if row.intent is None:
+            back.append({"b_ordinal": row.ordinal, "b_key": row.entity_key})
+            continue
+        wait = item.waits.get(row.integration, item.longest)
+        start = item.now.elapsed + SEND_WITHIN_S
+        if row.lane not in reborn and row.send_by is not None:
+            start = min(start, row.send_by)
+        doubt.append({"b_ordinal": row.ordinal, "act_at": start + wait.deadline + wait.settle})
+    if back:
+        connection.execute(
+            update(deliveries)
+            .where(deliveries.c.ordinal == bindparam("b_ordinal"))
+            .values(state=State.READY.value, act_at=None, act_boot=None),
+            [{"b_ordinal": row["b_ordinal"]} for row in back],
+        )
+        connection.execute(
+            update(entities)
+            .where(
+                entities.c.entity_key == bindparam("b_key"),
+                entities.c.claimed_by == bindparam("b_ordinal"),
+            )
+            .values(claimed_by=None),
+            back,
+        )
+    if doubt:
+        connection.execute(
+            update(deliveries)
+            .where(deliveries.c.ordinal == bindparam("b_ordinal"))
+            .values(
+                state=State.UNCERTAIN.value,
+                act_at=bindparam("act_at"),
+                act_boot=item.now.boot,
+                attempts=deliveries.c.attempts + 1,
+            ),
+            doubt,
+        )
+    return len(doubt)

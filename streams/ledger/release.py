@@ -1,0 +1,222 @@
+"""Children that wait for a parent: released, blocked or left alone when the parent moves.
+
+A child is parked in a transaction that holds its parent's row, and is looked at again under the
+same hold (design section 5.5). A worker does this for the lanes it owns and leaves a signal for
+the others.
+"""
+
+import msgspec
+from sqlalchemy import Connection, delete, select
+
+from schemas.events import EntityType
+from schemas.outcomes import OutcomeKind
+from streams.core.gates import GateState, GateView, blocked_failure, look, missing_failure
+from streams.core.model import EntityRow, Gate, Sibling, entity_key
+from streams.core.states import State
+from streams.ledger.access import load_entities, load_siblings
+from streams.ledger.changes import Changes, as_blob
+from streams.ledger.intake import insert_new
+from streams.ledger.rows import StoredDelivery, delivery_of, state_is, stored
+from streams.ledger.rules import BlockedBy, Moment, Parent, Rules
+from streams.ledger.tables import deliveries, signals
+
+CHUNK = 500  # children of one parent in one transaction (design section 5.5)
+WAITED = "waited"  # told of a delivery whose PARENT_WAIT is over: an absent parent blocks it now
+_PARKED = state_is(State.WAITING, State.BLOCKED)
+
+
+class Released(msgspec.Struct, frozen=True, kw_only=True):
+    """What a look at the children of one entity came to. `more`: a signal was left for the rest."""
+
+    integrations: frozenset[str] = frozenset()
+    more: bool = False
+
+
+def make_gate(
+    parent: Parent,
+    integration: str,
+    rows: dict[str, EntityRow],
+    siblings: dict[str, list[Sibling]],
+) -> Gate:
+    """A parent as the core wants to see it, from what was loaded."""
+    key = entity_key(integration, parent.entity_type, parent.number)
+    return Gate(
+        entity_type=parent.entity_type,
+        number=parent.number,
+        row=rows[key],
+        siblings=tuple(siblings.get(key, ())),
+        carried=parent.carried,
+        optional=parent.optional,
+    )
+
+
+def parked_keys(connection: Connection, keys: list[str]) -> list[str]:
+    """Of these entities, those that somebody waits for."""
+    if not keys:
+        return []
+    query = select(deliveries.c.waits_key).where(deliveries.c.waits_key.in_(keys)).distinct()
+    return [row.waits_key for row in connection.execute(query)]
+
+
+def release(
+    connection: Connection,
+    rules: Rules,
+    now: Moment,
+    key: str,
+    own: frozenset[int],
+    after: int = 0,
+) -> Released:
+    """Look again at the oldest children of an entity in our lanes, at most `CHUNK` of them."""
+    children = _children(connection, key, own, after)
+    _signal_others(connection, key, own)
+    if not children:
+        return Released()
+    row = load_entities(connection, {key: children[0].lane}, now.boot)[key]
+    siblings = load_siblings(connection, [key]).get(key, [])
+    changes = Changes(rules, now)
+    woken: set[str] = set()
+    for child in children:
+        if _reconsider(changes, rules, child, key, row, siblings):
+            woken.add(child.integration)
+    changes.flush(connection)
+    full = len(children) == CHUNK
+    if full:
+        _signal(connection, {min(own)}, key, children[-1].ordinal)
+    return Released(integrations=frozenset(woken), more=full)
+
+
+def _children(
+    connection: Connection, key: str, own: frozenset[int], after: int
+) -> list[StoredDelivery]:
+    query = (
+        stored.where(
+            deliveries.c.waits_key == key,
+            deliveries.c.ordinal > after,
+            deliveries.c.lane.in_(own),
+            _PARKED,
+        )
+        .order_by(deliveries.c.ordinal)
+        .limit(CHUNK)
+    )
+    return [delivery_of(row) for row in connection.execute(query)]
+
+
+def _signal_others(connection: Connection, key: str, own: frozenset[int]) -> None:
+    query = (
+        select(deliveries.c.lane)
+        .where(deliveries.c.waits_key == key, deliveries.c.lane.not_in(own), _PARKED)
+        .distinct()
+    )
+    _signal(connection, {row.lane for row in connection.execute(query)}, key, 0)
+
+
+def _signal(connection: Connection, to: set[int], key: str, after: int) -> None:
+    rows = [{"lane": lane, "entity_key": key, "after": after} for lane in sorted(to)]
+    if rows:
+        connection.execute(insert_new(connection, signals), rows)
+
+
+def take_signals(connection: Connection, own: frozenset[int], limit: int) -> list[tuple[str, int]]:
+    """Entities that have moved, as other workers or full chunks say, with where to go on.
+
+    The signals are used up by this.
+    """
+    query = (
+        select(signals.c.signal_pk, signals.c.entity_key, signals.c.after)
+        .where(signals.c.lane.in_(own))
+        .order_by(signals.c.signal_pk)
+        .limit(limit)
+    )
+    rows = list(connection.execute(query))
+    if rows:
+        used = [row.signal_pk for row in rows]
+        connection.execute(delete(signals).where(signals.c.signal_pk.in_(used)))
+    return list(dict.fromkeys((row.entity_key, row.after) for row in rows))
+
+
+def _reconsider(
+    changes: Changes,
+    rules: Rules,
+    child: StoredDelivery,
+    key: str,
+    row: EntityRow,
+    siblings: list[Sibling],
+) -> bool:
+    """Decide one child anew. True when it is ready now."""
+    if child.entity_key == key:
+        if row.claimed_by is not None:
+            return False
+        changes.move(child, State.READY)
+        return True
+    integration = rules.integration(child.integration)
+    if integration is None:
+        return False
+    named = [
+        parent
+        for parent in rules.parents(rules.event(child), integration)
+        if entity_key(child.integration, parent.entity_type, parent.number) == key
+    ]
+    if not named:  # an edit took the parent away, or its data type was switched
+        changes.move(child, State.READY)
+        return True
+    gate = make_gate(named[0], child.integration, {key: row}, {key: siblings})
+    view = look(gate, child_ordinal=child.ordinal, elapsed=changes.now.elapsed)
+    return settle_view(changes, child, view)
+
+
+def settle_view(changes: Changes, child: StoredDelivery, view: GateView) -> bool:
+    """Take a waiting or blocked child where its gate sends it. True when it is ready now."""
+    match view.state:
+        case GateState.OPEN:
+            changes.move(child, State.READY)
+            return True
+        case GateState.FAILED:
+            block(changes, child, view)
+        case GateState.NEVER:
+            failure = missing_failure(view)
+            changes.move(child, State.DEAD, failure=as_blob(failure), **_failed_now(changes, child))
+            changes.tell(child, OutcomeKind.DEAD, failure=failure)
+        case GateState.ABSENT if _waited(changes, child):
+            block(changes, child, view)
+        case GateState.ASK:
+            ask(changes, view.gate.row.key, child.lane)
+        case _:
+            pass
+    return False
+
+
+def ask(changes: Changes, key: str, lane: int) -> None:
+    """Have the accounting system asked for this parent, as soon as possible."""
+    changes.entity(key, lane, ask_at=changes.now.elapsed, ask_boot=changes.now.boot)
+
+
+def block(changes: Changes, child: StoredDelivery, view: GateView) -> None:
+    """Block a waiting child by name, and tell it once per cause."""
+    failure = blocked_failure(view)
+    if changes.state_of(child) is not State.BLOCKED:
+        changes.move(child, State.BLOCKED, failure=as_blob(failure))
+    else:
+        changes.delivery(child.ordinal, failure=as_blob(failure))
+    behind = view.behind.delivery_id if view.behind else ""
+    changes.tell_once(
+        child,
+        OutcomeKind.BLOCKED,
+        f"blocked:{failure.code}:{behind}",
+        failure=failure,
+        blocked_by=BlockedBy(
+            entity_type=EntityType(view.gate.entity_type),
+            number=view.gate.number,
+            behind=view.behind,
+        ),
+    )
+
+
+def _waited(changes: Changes, child: StoredDelivery) -> bool:
+    now = changes.now
+    over = child.act_at is not None and child.act_boot == now.boot and child.act_at <= now.elapsed
+    return over or WAITED in child.told.split(";")
+
+
+def _failed_now(changes: Changes, child: StoredDelivery) -> dict[str, float]:
+    wall = changes.now.wall
+    return {"first_failed_at": child.first_failed_at or wall, "last_failed_at": wall}

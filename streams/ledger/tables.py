@@ -1,0 +1,316 @@
+"""The ledger's tables, the same on SQLite and PostgreSQL.
+
+Wall times are seconds since 1970 (for people); `act_at`, `send_by` and the like are
+CLOCK_BOOTTIME seconds and count only together with the boot they belong to. Structures that no
+query looks into are JSON in a blob.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData()
+
+# SQLite numbers rows by itself only in a column that is exactly INTEGER.
+_Ordinal = BigInteger().with_variant(Integer(), "sqlite")
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("value", String, nullable=False),
+)
+
+lanes = Table(
+    "lanes",
+    metadata,
+    Column("lane", Integer, primary_key=True, autoincrement=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("owner", String, nullable=False),
+    Column("boot", String, nullable=False),
+    Column("taken_at", Float, nullable=False),
+)
+
+source_offsets = Table(
+    "source_offsets",
+    metadata,
+    Column("topic", String, primary_key=True),
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("next_offset", BigInteger, nullable=False),
+)
+
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("event_pk", _Ordinal, primary_key=True, autoincrement=True),
+    Column("source", String, nullable=False),
+    Column("ce_id", String, nullable=False),
+    Column("ce_type", String, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("digest_version", SmallInteger, nullable=False),
+    Column("topic", String, nullable=False),
+    Column("partition", Integer, nullable=False),
+    Column("offset", BigInteger, nullable=False),
+    Column("timestamp_ms", BigInteger, nullable=False),
+    Column("key", LargeBinary),
+    Column("value", LargeBinary),
+    Column("headers", LargeBinary, nullable=False),
+    Column("company", String, nullable=False),
+    Column("entity_type", String, nullable=False),
+    Column("number", String, nullable=False),
+    Column("customer_number", String, nullable=False),
+    Column("sequence", BigInteger),
+    Column("received_at", Float, nullable=False),
+    UniqueConstraint("source", "ce_id"),
+    Index("inbox_entity", "company", "entity_type", "number", "event_pk"),
+    sqlite_autoincrement=True,
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("ordinal", _Ordinal, primary_key=True, autoincrement=True),
+    Column("delivery_id", String, nullable=False, unique=True),
+    Column("event_pk", BigInteger, nullable=False),
+    Column("integration", String, nullable=False),
+    Column("company", String, nullable=False),
+    Column("entity_key", String, nullable=False),
+    Column("entity_type", String, nullable=False),
+    Column("number", String, nullable=False),
+    Column("customer_number", String, nullable=False),
+    Column("lane", Integer, nullable=False),
+    Column("sequence", BigInteger),
+    Column("state", String, nullable=False),
+    Column("waits_key", String),
+    Column("act_at", Float),
+    Column("act_boot", String),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("retried_s", Float, nullable=False, server_default="0"),
+    Column("posts", Integer, nullable=False, server_default="0"),
+    Column("absences", Integer, nullable=False, server_default="0"),
+    Column("intent", LargeBinary),
+    Column("send_by", Float),
+    Column("failure", LargeBinary),
+    Column("told", String, nullable=False, server_default=""),
+    Column("outcomes", Integer, nullable=False, server_default="0"),
+    Column("final_id", String),
+    Column("replays", Integer, nullable=False, server_default="0"),
+    Column("replay_of", String),
+    Column("rewrite", Boolean, nullable=False, server_default=text("false")),
+    Column("edited", LargeBinary),
+    Column("received_at", Float, nullable=False),
+    Column("first_failed_at", Float),
+    Column("last_failed_at", Float),
+    Column("settled_at", Float),
+    Index(
+        "deliveries_ready",
+        "integration",
+        "entity_type",
+        "ordinal",
+        sqlite_where=text("state = 'ready'"),
+        postgresql_where=text("state = 'ready'"),
+    ),
+    Index(
+        "deliveries_timed",
+        "act_at",
+        sqlite_where=text("act_at IS NOT NULL"),
+        postgresql_where=text("act_at IS NOT NULL"),
+    ),
+    Index(
+        "deliveries_open_of_entity",
+        "entity_key",
+        "ordinal",
+        sqlite_where=text(
+            "state IN ('ready','waiting','blocked','due','sending','uncertain','dead')"
+        ),
+        postgresql_where=text(
+            "state IN ('ready','waiting','blocked','due','sending','uncertain','dead')"
+        ),
+    ),
+    Index(
+        "deliveries_parked",
+        "waits_key",
+        "ordinal",
+        sqlite_where=text("waits_key IS NOT NULL"),
+        postgresql_where=text("waits_key IS NOT NULL"),
+    ),
+    Index(
+        "deliveries_dead",
+        "ordinal",
+        sqlite_where=text("state = 'dead'"),
+        postgresql_where=text("state = 'dead'"),
+    ),
+    Index(
+        "deliveries_in_doubt",
+        "lane",
+        sqlite_where=text("state IN ('sending','uncertain')"),
+        postgresql_where=text("state IN ('sending','uncertain')"),
+    ),
+    Index("deliveries_event", "event_pk"),
+    sqlite_autoincrement=True,
+)
+
+entities = Table(
+    "entities",
+    metadata,
+    Column("entity_key", String, primary_key=True),
+    Column("lane", Integer, nullable=False),
+    Column("in_books", Boolean, nullable=False, server_default=text("false")),
+    Column("reference", LargeBinary),
+    Column("content", LargeBinary),
+    Column("dirty", Boolean, nullable=False, server_default=text("false")),
+    Column("applied_ordinal", BigInteger),
+    Column("applied_sequence", BigInteger),
+    Column("claimed_by", BigInteger),
+    Column("ask_at", Float),
+    Column("ask_boot", String),
+    Column("asked_no_at", Float),
+    Column("asked_boot", String),
+    Index(
+        "entities_ask",
+        "ask_at",
+        sqlite_where=text("ask_at IS NOT NULL"),
+        postgresql_where=text("ask_at IS NOT NULL"),
+    ),
+)
+
+books = Table(
+    "books",
+    metadata,
+    Column("integration", String, primary_key=True),
+    Column("identity", String, nullable=False),
+    Column("first_seen_at", Float, nullable=False),
+    Column("look_up_until", Float, nullable=False),
+)
+
+bookings = Table(
+    "bookings",
+    metadata,
+    Column("books", String, primary_key=True),
+    Column("number", String, primary_key=True),
+    Column("delivery_id", String, nullable=False),
+    Column("reference", LargeBinary, nullable=False),
+    Column("content", LargeBinary),
+    Column("booked_at", Float, nullable=False),
+)
+
+holds = Table(
+    "holds",
+    metadata,
+    Column("integration", String, primary_key=True),
+    Column("failure", LargeBinary),
+    Column("since", Float),
+    Column("probe_at", Float),
+    Column("probes", Integer, nullable=False, server_default="0"),
+    Column("pause_until", Float),
+    Column("boot", String),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("attempt_pk", _Ordinal, primary_key=True, autoincrement=True),
+    Column("ordinal", BigInteger, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("ended_at", Float, nullable=False),
+    Column("verdict", String, nullable=False),
+    Column("exchanges", LargeBinary, nullable=False),
+    Index("attempts_delivery", "ordinal"),
+    sqlite_autoincrement=True,
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("position", _Ordinal, primary_key=True, autoincrement=True),
+    Column("lane", Integer, nullable=False),
+    Column("topic", String, nullable=False),
+    Column("key", LargeBinary),
+    Column("value", LargeBinary),
+    Column("headers", LargeBinary, nullable=False),
+    Column("delivery_ordinal", BigInteger),
+    Column("created_at", Float, nullable=False),
+    Column("published", Boolean, nullable=False, server_default=text("false")),
+    Index(
+        "outbox_unpublished",
+        "position",
+        sqlite_where=text("NOT published"),
+        postgresql_where=text("NOT published"),
+    ),
+    Index("outbox_delivery", "delivery_ordinal"),
+    sqlite_autoincrement=True,
+)
+
+letters = Table(
+    "letters",
+    metadata,
+    Column("letter_id", String, primary_key=True),
+    Column("topic", String, nullable=False),
+    Column("partition", Integer, nullable=False),
+    Column("offset", BigInteger, nullable=False),
+    Column("timestamp_ms", BigInteger, nullable=False),
+    Column("key", LargeBinary),
+    Column("value", LargeBinary),
+    Column("headers", LargeBinary, nullable=False),
+    Column("company", String),
+    Column("failure", LargeBinary, nullable=False),
+    Column("received_at", Float, nullable=False),
+    Column("state", String, nullable=False, server_default="dead"),
+    UniqueConstraint("topic", "partition", "offset"),
+)
+
+signals = Table(
+    "signals",
+    metadata,
+    Column("signal_pk", _Ordinal, primary_key=True, autoincrement=True),
+    Column("lane", Integer, nullable=False),
+    Column("entity_key", String, nullable=False),
+    Column("after", BigInteger, nullable=False, server_default="0"),
+    UniqueConstraint("lane", "entity_key"),
+    sqlite_autoincrement=True,
+)
+
+commands = Table(
+    "commands",
+    metadata,
+    Column("source", String, primary_key=True),
+    Column("ce_id", String, primary_key=True),
+    Column("command", LargeBinary, nullable=False),
+    Column("lane", Integer, nullable=False),
+    Column("received_at", Float, nullable=False),
+    Column("state", String, nullable=False, server_default="open"),
+    Column("progress", BigInteger, nullable=False, server_default="0"),
+    Index(
+        "commands_open",
+        "received_at",
+        sqlite_where=text("state = 'open'"),
+        postgresql_where=text("state = 'open'"),
+    ),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("audit_pk", _Ordinal, primary_key=True, autoincrement=True),
+    Column("at", Float, nullable=False),
+    Column("who", String, nullable=False),
+    Column("why", String, nullable=False),
+    Column("what", String, nullable=False),
+    Column("delivery_id", String),
+    Column("integration", String),
+    Column("detail", LargeBinary),
+    Index("audit_delivery", "delivery_id"),
+    sqlite_autoincrement=True,
+)

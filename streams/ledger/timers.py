@@ -1,0 +1,252 @@
+"""What has become due: retries, look-ups, waits that are over, questions, missed releases."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, select
+
+from schemas.failures import Notable, Reference
+from streams.core.states import State
+from streams.ledger.access import load_deliveries, load_entities, owned
+from streams.ledger.changes import Changes, as_blob
+from streams.ledger.engine import Operation
+from streams.ledger.release import WAITED, ask, parked_keys, release, take_signals
+from streams.ledger.rows import StoredDelivery, state_is
+from streams.ledger.rules import Moment, Rules
+from streams.ledger.tables import deliveries, entities
+
+TICK_MOST = 500  # rows moved in one transaction
+SIGNALS_MOST = 20  # parents whose children are looked at in one transaction
+ASK_AGAIN_S = 900.0  # 15 min; how often a "no" is asked again (design section 5.4)
+RECHECK_S = 60.0  # an expired wait is looked at again, should its question stay unanswered
+SWEEP_MOST = 500
+
+
+class Tick(msgspec.Struct, frozen=True, kw_only=True):
+    """A look at the clock. `busy`: deliveries whose look-up is under way. `sweep_after`: cursor."""
+
+    epochs: Mapping[int, int]
+    now: Moment
+    busy: frozenset[int] = frozenset()
+    asking: frozenset[str] = frozenset()
+    sweep_after: int | None = None
+
+
+class Ticked(msgspec.Struct, frozen=True, kw_only=True):
+    """What is due: integrations with something ready, look-ups, questions; and when to come back.
+
+    `next_act_at` is in elapsed seconds of this boot. `sweep_after` is where the next sweep goes
+    on; None when it came to the end.
+    """
+
+    integrations: frozenset[str] = frozenset()
+    look_ups: tuple[StoredDelivery, ...] = ()
+    questions: tuple[str, ...] = ()
+    next_act_at: float | None = None
+    sweep_after: int | None = None
+    more: bool = False
+
+
+class Answered(msgspec.Struct, frozen=True, kw_only=True):
+    """What the accounting system said of a parent. `known` False: the question failed."""
+
+    key: str
+    lane: int
+    epochs: Mapping[int, int]
+    now: Moment
+    known: bool
+    reference: Reference | None
+    again_in: float
+    warnings: tuple[Notable, ...] = ()
+
+
+def tick_operation(rules: Rules) -> Operation[Tick, Ticked]:
+    """The operation that moves what is due."""
+
+    def handler(connection: Connection, items: Sequence[Tick]) -> list[Ticked]:
+        return [_tick(connection, rules, item) for item in items]
+
+    return Operation("tick", 35, handler)
+
+
+def answer_operation(rules: Rules) -> Operation[Answered, frozenset[str]]:
+    """The operation that writes down an answer about a parent; returns integrations to wake."""
+
+    def handler(connection: Connection, items: Sequence[Answered]) -> list[frozenset[str]]:
+        return [_answer(connection, rules, item) for item in items]
+
+    return Operation("answer", 32, handler)
+
+
+def _tick(connection: Connection, rules: Rules, item: Tick) -> Ticked:
+    own = owned(connection, item.epochs)
+    if not own:
+        return Ticked()
+    now = item.now
+    changes = Changes(rules, now)
+    rows = _due_rows(connection, own, now)
+    woken: set[str] = set()
+    look_ups: list[int] = []
+    for row in rows:
+        _one_due(changes, row, item, woken, look_ups)
+    changes.flush(connection)
+    more = len(rows) == TICK_MOST
+    for key, after in take_signals(connection, own, SIGNALS_MOST):
+        released = release(connection, rules, now, key, own, after)
+        woken |= released.integrations
+        more = more or released.more
+    swept_to = None
+    if item.sweep_after is not None:
+        swept_to = _sweep(connection, rules, item, own, woken)
+    found = load_deliveries(connection, look_ups)
+    return Ticked(
+        integrations=frozenset(woken),
+        look_ups=tuple(found[ordinal] for ordinal in look_ups if ordinal in found),
+        questions=_questions(connection, own, item),
+        next_act_at=_next_act_at(connection, own, now),
+        sweep_after=swept_to,
+        more=more,
+    )
+
+
+def _due_rows(connection: Connection, own: frozenset[int], now: Moment) -> list[Any]:
+    query = (
+        select(
+            deliveries.c.ordinal,
+            deliveries.c.state,
+            deliveries.c.integration,
+            deliveries.c.lane,
+            deliveries.c.waits_key,
+            deliveries.c.told,
+            deliveries.c.intent,
+            deliveries.c.entity_key,
+        )
+        .where(
+            deliveries.c.act_at <= now.elapsed,
+            deliveries.c.act_boot == now.boot,
+            deliveries.c.lane.in_(own),
+        )
+        .order_by(deliveries.c.act_at)
+        .limit(TICK_MOST)
+    )
+    return list(connection.execute(query))
+
+
+def _one_due(changes: Changes, row: Any, item: Tick, woken: set[str], look_ups: list[int]) -> None:
+    match State(row.state):
+        case State.DUE:
+            changes.delivery(row.ordinal, state=State.READY.value, act_at=None, act_boot=None)
+            woken.add(row.integration)
+        case State.WAITING:
+            told = row.told if WAITED in row.told.split(";") else f"{row.told};{WAITED}".strip(";")
+            changes.delivery(row.ordinal, told=told, act_at=item.now.elapsed + RECHECK_S)
+            if row.waits_key is not None and row.waits_key != row.entity_key:
+                ask(changes, row.waits_key, row.lane)
+        case State.UNCERTAIN if row.ordinal not in item.busy:
+            if _is_repeatable(row.intent):
+                changes.delivery(
+                    row.ordinal, state=State.READY.value, act_at=None, act_boot=None, intent=None
+                )
+                changes.entity(row.entity_key, row.lane, claimed_by=None)
+                woken.add(row.integration)
+            else:
+                look_ups.append(row.ordinal)
+        case _:
+            changes.delivery(row.ordinal, act_at=item.now.elapsed + RECHECK_S)
+
+
+class _IntentKind(msgspec.Struct):
+    repeatable: bool = False
+
+
+_intent_kind = msgspec.json.Decoder(_IntentKind)
+
+
+def _is_repeatable(intent: bytes | None) -> bool:
+    return intent is not None and _intent_kind.decode(intent).repeatable
+
+
+def _questions(connection: Connection, own: frozenset[int], item: Tick) -> tuple[str, ...]:
+    query = (
+        select(entities.c.entity_key)
+        .where(
+            entities.c.ask_at <= item.now.elapsed,
+            entities.c.ask_boot == item.now.boot,
+            entities.c.lane.in_(own),
+        )
+        .order_by(entities.c.ask_at)
+        .limit(TICK_MOST)
+    )
+    keys = [row.entity_key for row in connection.execute(query)]
+    return tuple(key for key in keys if key not in item.asking)
+
+
+def _next_act_at(connection: Connection, own: frozenset[int], now: Moment) -> float | None:
+    query = (
+        select(deliveries.c.act_at)
+        .where(
+            deliveries.c.act_at.is_not(None),
+            deliveries.c.act_boot == now.boot,
+            deliveries.c.lane.in_(own),
+        )
+        .order_by(deliveries.c.act_at)
+        .limit(1)
+    )
+    found = connection.execute(query).scalar()
+    return None if found is None else float(found)
+
+
+def _sweep(
+    connection: Connection, rules: Rules, item: Tick, own: frozenset[int], woken: set[str]
+) -> int | None:
+    """Find children whose parent has moved without anybody looking: a bounded stretch a time."""
+    query = (
+        select(deliveries.c.ordinal, deliveries.c.waits_key)
+        .where(
+            deliveries.c.waits_key.is_not(None),
+            deliveries.c.ordinal > (item.sweep_after or 0),
+            deliveries.c.lane.in_(own),
+            state_is(State.WAITING, State.BLOCKED),
+        )
+        .order_by(deliveries.c.ordinal)
+        .limit(SWEEP_MOST)
+    )
+    rows = list(connection.execute(query))
+    for key in dict.fromkeys(row.waits_key for row in rows):
+        woken |= release(connection, rules, item.now, key, own).integrations
+    return rows[-1].ordinal if len(rows) == SWEEP_MOST else None
+
+
+def _answer(connection: Connection, rules: Rules, item: Answered) -> frozenset[str]:
+    own = owned(connection, item.epochs)
+    if item.lane not in own:
+        return frozenset()
+    now = item.now
+    load_entities(connection, {item.key: item.lane}, now.boot)
+    changes = Changes(rules, now)
+    waited_for = bool(parked_keys(connection, [item.key]))
+    again = now.elapsed + item.again_in if waited_for else None
+    boot = now.boot if waited_for else None
+    if item.reference is not None:
+        changes.entity(
+            item.key,
+            item.lane,
+            in_books=True,
+            reference=as_blob(item.reference),
+            ask_at=None,
+            asked_no_at=None,
+        )
+    elif item.known:
+        changes.entity(
+            item.key,
+            item.lane,
+            ask_at=again,
+            ask_boot=boot,
+            asked_no_at=now.elapsed,
+            asked_boot=now.boot,
+        )
+    else:
+        changes.entity(item.key, item.lane, ask_at=again, ask_boot=boot)
+    changes.flush(connection)
+    return release(connection, rules, now, item.key, own).integrations

@@ -1,0 +1,182 @@
+"""What a worker knows of each integration while it runs: its bound, its breaker, its holds."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from connectors import breaker, limiter
+from connectors.attempts import Exchange
+from connectors.breaker import BreakerPolicy, BreakerState
+from connectors.integrations import Integration, System
+from connectors.limiter import LimiterPolicy, LimiterState
+from schemas.failures import Failure, FailureCode
+from streams.core.conclude import Policy, Result, What
+from streams.ledger.holds import HoldRow
+from streams.settings import Settings
+
+FAIR_SHARE = 4  # no integration takes more than a quarter of the slots while others wait
+ASK_IDENTITY_AGAIN_S = 3600.0  # hourly: an identity that changes holds the integration
+
+_TRANSIENT = frozenset({FailureCode.SYSTEM_UNAVAILABLE, FailureCode.CONNECTION_FAILED})
+
+
+class Tenant:
+    """One integration in one worker. Holds no secret and does no I/O."""
+
+    def __init__(self, integration: Integration, settings: Settings) -> None:
+        self.integration = integration
+        self.settings = settings
+        self.hungry = True  # there may be something ready
+        self.books: str | None = None
+        self.look_up_until = 0.0
+        self.identify_at = 0.0
+        self.identifying = False
+        self.probing = False
+        self.hold: HoldRow | None = None
+        self.in_flight = 0
+        self._limiter_policy = LimiterPolicy(ceiling=_ceiling(integration, settings))
+        self._limiter: LimiterState = limiter.begin(self._limiter_policy)
+        self._breaker_policy = BreakerPolicy(open_s=settings.breaker_open_s)
+        self._breaker: BreakerState = breaker.CLOSED
+
+    @property
+    def bound(self) -> int:
+        """How many deliveries of it may be in flight now."""
+        return int(self._limiter.bound)
+
+    def take_over(self, integration: Integration) -> None:
+        """Go on under changed settings; whose books they are is asked again."""
+        self.integration = integration
+        self.identify_at = 0.0
+
+    def held(self) -> Failure | None:
+        """Why it is held, None where it is not."""
+        return self.hold.failure if self.hold is not None else None
+
+    def paused(self, elapsed: float, boot: str) -> bool:
+        """Whether the accounting system asked for a pause that is not over, or the breaker is."""
+        pause = self.hold.pause_until if self.hold is not None and self.hold.boot == boot else None
+        if pause is not None and elapsed < pause:
+            return True
+        return not breaker.allows(self._breaker, elapsed)
+
+    def probe_due(self, elapsed: float, boot: str) -> bool:
+        """Whether a held integration may be tried again."""
+        hold = self.hold
+        if hold is None or hold.failure is None or self.probing:
+            return False
+        return hold.boot != boot or hold.probe_at is None or elapsed >= hold.probe_at
+
+    def room(self, slots: int, others_wait: bool) -> int:
+        """How many more deliveries may start, of `slots` in the whole worker."""
+        share = max(1, slots // FAIR_SHARE) if others_wait else slots
+        return max(0, min(self.bound, share) - self.in_flight)
+
+    def started(self, elapsed: float) -> None:
+        """A delivery of it was claimed."""
+        self.in_flight += 1
+        self._limiter = limiter.on_start(self._limiter)
+        self._breaker = breaker.on_start(self._breaker, self._breaker_policy, elapsed)
+
+    def ended(
+        self,
+        kind: str,
+        exchanges: tuple[Exchange, ...],
+        result: Result | None,
+        seconds: float,
+        elapsed: float,
+    ) -> None:
+        """The calls of a delivery have ended; None: they were interrupted."""
+        self.in_flight -= 1
+        last = exchanges[-1] if exchanges else None
+        signal = limiter.Signal.NOTHING
+        if last is not None and result is not None:
+            signal = limiter.signal_of(last.status, last.no_answer)
+        self._limiter = limiter.on_end(
+            self._limiter,
+            self._limiter_policy,
+            kind=kind,
+            seconds=seconds,
+            signal=signal,
+            now=elapsed,
+        )
+        if result is None or last is None:
+            return
+        failed = result.what is What.RETRY and (
+            result.failure is not None and result.failure.code in _TRANSIENT
+        )
+        if failed or (result.what is What.UNSURE and last.status is None):
+            self._breaker = breaker.on_failure(self._breaker, self._breaker_policy, elapsed)
+        else:
+            self._breaker = breaker.on_success(self._breaker)
+
+    def ramp(self) -> None:
+        """After a hold the flow starts again from one."""
+        self._limiter = limiter.restart(self._limiter)
+        self._breaker = breaker.CLOSED
+
+
+class Tenants:
+    """All integrations of a worker, and whose turn it is."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.by_id: dict[str, Tenant] = {}
+        self._turn = 0
+
+    def set_up(self, integrations: Mapping[str, Integration]) -> None:
+        """Take the integrations that are in force now; what is known of the others stays."""
+        for name, integration in integrations.items():
+            tenant = self.by_id.get(name)
+            if tenant is None:
+                self.by_id[name] = Tenant(integration, self.settings)
+            elif tenant.integration != integration:
+                tenant.take_over(integration)
+            self.by_id[name].hungry = True
+        for name in list(self.by_id):
+            if name not in integrations and self.by_id[name].in_flight == 0:
+                del self.by_id[name]
+
+    def wake(self, names: frozenset[str]) -> None:
+        """Something of these may be ready."""
+        for name in names:
+            tenant = self.by_id.get(name)
+            if tenant is not None:
+                tenant.hungry = True
+
+    def in_turn(self) -> list[Tenant]:
+        """The hungry ones, beginning behind the one that was first the last time."""
+        hungry = [tenant for tenant in self.by_id.values() if tenant.hungry]
+        if not hungry:
+            return []
+        self._turn = (self._turn + 1) % len(hungry)
+        return hungry[self._turn :] + hungry[: self._turn]
+
+
+class Timing(msgspec.Struct, frozen=True, kw_only=True):
+    """A system's limits: the policy of the core, and bookings in flight per company."""
+
+    policy: Policy
+    bookings: int
+
+
+def timing_of(system: System, settings: Settings) -> Timing:
+    """The limits of one accounting system, from the settings."""
+    sparebank1 = system is System.SPAREBANK1
+    return Timing(
+        policy=Policy(
+            retry_base=settings.retry_base_s,
+            retry_max=settings.retry_max_s,
+            retry_for=settings.retry_for_s,
+            settle=settings.sparebank1_settle_s if sparebank1 else settings.dkplus_settle_s,
+            deadline=settings.sparebank1_timeout_s if sparebank1 else settings.dkplus_timeout_s,
+            parent_wait=settings.parent_wait_s,
+        ),
+        bookings=settings.sparebank1_bookings if sparebank1 else settings.dkplus_bookings,
+    )
+
+
+def _ceiling(integration: Integration, settings: Settings) -> int:
+    if integration.system is System.SPAREBANK1:
+        return settings.sparebank1_in_flight
+    return settings.dkplus_in_flight

@@ -1,0 +1,300 @@
+"""Has it been booked? Every row is judged, and only proof counts as absence."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from connectors.port import (
+    Absent,
+    Applied,
+    Found,
+    Hold,
+    Identity,
+    Intent,
+    NoAnswer,
+    NoAnswerKind,
+    Refused,
+    Retry,
+    Settled,
+)
+from schemas.events import EntityType
+from schemas.failures import Reference, WarningCode
+from tests.connectors.sparebank1.fake_books import (
+    CONNECTOR,
+    INTEGRATION,
+    FakeBooks,
+    answer,
+    job,
+)
+from tests.connectors.sparebank1.moment_events import customer, invoice, project
+
+CUSTOMER = Reference(id="812", number="100042")
+
+
+def booked(**changes: Any) -> tuple[FakeBooks, Intent, Reference]:
+    """Books with invoice 1001 in them, and the intent of its booking."""
+    books = FakeBooks()
+    verdict = books.deliver(invoice(**changes), customer=CUSTOMER)
+    assert isinstance(verdict, Applied)
+    return books, books.intents[0], verdict.reference
+
+
+def resolve(books: FakeBooks, intent: Intent) -> Any:
+    return books.run(CONNECTOR.resolve(job(invoice()), intent))
+
+
+def find(books: FakeBooks, kind: EntityType, number: str) -> Any:
+    return books.run(CONNECTOR.find(kind, number, INTEGRATION))
+
+
+def owed_line(books: FakeBooks) -> dict[str, Any]:
+    return next(r for r in books.tables["journalentrylines"] if r.get("SubAccountID") == 1811)
+
+
+# --- resolve: bookings -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("keeps_reference", [True, False])
+def test_a_booking_is_found_with_or_without_our_reference(keeps_reference: bool):
+    books, intent, reference = booked()
+    if not keeps_reference:
+        del books.tables["journalentries"][0]["ExternalReference"]
+    assert resolve(books, intent) == Applied(reference=reference)
+
+
+def test_what_was_warned_of_is_told_of_an_adopted_booking_too():
+    books, intent, _ = booked(payment_id="10013")
+    assert [w.code for w in resolve(books, intent).warnings] == [WarningCode.KID_CHECK_DIGIT]
+
+
+def test_an_empty_journal_is_proof_of_absence():
+    _, intent, _ = booked()
+    books = FakeBooks()
+    assert resolve(books, intent) == Absent()
+    assert len(books.sent) == 3
+    assert all(request.method == "GET" for request in books.sent)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"Amount": Decimal(-12500)},  # a payment has the other sign
+        {"Amount": Decimal("12500.01")},
+        {"InvoiceNumber": "1O01"},
+        {"SubAccountID": 1812},
+        {"StatusCode": 31004},
+        {"JournalEntryTypeID": 1},
+        {"JournalEntryTypeID": 11},
+        {"JournalEntryTypeID": 6},
+    ],
+)
+def test_a_line_that_differs_in_anything_is_not_the_booking(change: dict[str, Any]):
+    books, intent, _ = booked()
+    books.tables["journalentries"].clear()
+    owed_line(books).update(change)
+    books.unknown_fields = {"InvoiceNumber", "SubAccountID"}
+    assert resolve(books, intent) == Absent()
+
+
+def test_a_server_that_keeps_no_type_does_not_hide_the_booking():
+    books, intent, reference = booked()
+    books.tables["journalentries"].clear()
+    owed_line(books)["JournalEntryTypeID"] = None
+    assert resolve(books, intent).reference.id == reference.id
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"StatusCode": 31004},
+        {"Lines": [{"StatusCode": 31004}]},
+        {"DraftLines": [{"StatusCode": 34002}]},
+    ],
+)
+def test_a_credited_voucher_is_not_the_booking(change: dict[str, Any]):
+    books, intent, _ = booked()
+    books.tables["journalentries"][0].update(change)
+    books.tables["journalentrylines"].clear()
+    assert resolve(books, intent) == Absent()
+
+
+def test_a_reference_that_differs_in_case_is_another_ones():
+    books, intent, _ = booked()
+    books.tables["journalentries"][0]["ExternalReference"] = "Moment:Invoice:1001"
+    books.tables["journalentrylines"].clear()
+    books.unknown_fields = {"ExternalReference"}
+    assert resolve(books, intent) == Absent()
+
+
+def test_two_bookings_are_for_a_person():
+    books, intent, first = booked()
+    books.deliver(invoice(), customer=CUSTOMER)
+    verdict = resolve(books, intent)
+    assert isinstance(verdict, Refused)
+    assert verdict.failure.code == "found-twice"
+    assert verdict.failure.parameters["number"] == "1001"
+    assert first.number in verdict.failure.parameters["hits"]
+
+
+@pytest.mark.parametrize("name", ["GET journalentries", "GET journalentrylines", "GET statistics"])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        answer({"Message": "x"}, 400),
+        answer({}, 500),
+        answer({}, 404),
+        answer({"Success": False, "Message": "timeout", "Data": None}),
+        answer({"unheard": "of"}),
+        answer([1]),
+        answer([{"Amount": 1}]),
+        NoAnswer(kind=NoAnswerKind.TIMEOUT, sent=True),
+        NoAnswer(kind=NoAnswerKind.DROPPED, sent=False),
+        NoAnswer(kind=NoAnswerKind.TOO_LARGE, sent=True),
+    ],
+)
+def test_absence_is_believed_only_when_every_look_up_was_answered(name: str, reply: Any):
+    _, intent, _ = booked()
+    books = FakeBooks()
+    books.script(name, reply)
+    assert isinstance(resolve(books, intent), Retry)
+
+
+def test_a_hit_counts_although_another_look_up_failed():
+    books, intent, reference = booked()
+    books.script("GET statistics", answer({}, 500))
+    assert resolve(books, intent).reference == reference
+
+
+def test_a_wrapped_answer_of_the_statistics_is_understood():
+    books, intent, reference = booked()
+    rows = books.tables["journalentrylines"]
+    books.script("GET journalentries", answer([]))
+    books.script("GET journalentrylines", answer([]))
+    books.script("GET statistics", answer({"Success": True, "Data": rows}), answer([]))
+    assert resolve(books, intent).reference == reference
+
+
+def test_a_server_that_does_not_know_our_reference_still_proves_absence():
+    """Its rows do not have the member: more pages of them would prove nothing."""
+    _, intent, _ = booked()
+    books = FakeBooks()
+    books.unknown_fields = {"ExternalReference"}
+    books.tables["journalentries"] = [{"ID": n} for n in range(1, 201)]
+    assert resolve(books, intent) == Absent()
+    assert len(books.asked("GET journalentries")) == 1
+
+
+def test_an_ignored_filter_is_read_to_its_end():
+    books, intent, reference = booked()
+    books.tables["journalentries"].clear()
+    books.unknown_fields = {"InvoiceNumber", "SubAccountID"}
+    filler = [{"ID": n, "JournalEntryID": 1, "InvoiceNumber": "7"} for n in range(1, 130)]
+    books.tables["journalentrylines"][:0] = filler
+    assert resolve(books, intent).reference == reference
+
+
+def test_a_list_that_does_not_page_proves_nothing():
+    _, intent, _ = booked()
+    books = FakeBooks()
+    page = answer([{"ID": n, "JournalEntryID": 1, "InvoiceNumber": "7"} for n in range(1, 51)])
+    books.rule(lambda r: page if "journalentrylines" in r.path or "statistics" in r.path else None)
+    assert isinstance(resolve(books, intent), Retry)
+    assert len(books.sent) < 10
+
+
+# --- resolve: the rest -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "there", "absent"),
+    [("customer", "100042", "100077"), ("project", "10023", "10099")],
+)
+def test_a_create_is_looked_up_by_its_number(kind: str, there: str, absent: str):
+    books = FakeBooks()
+    found = resolve(books, Intent(kind=f"{kind}.create", key=there))
+    assert isinstance(found, Settled)
+    assert found.reference is not None
+    assert found.reference.number == there
+    assert resolve(books, Intent(kind=f"{kind}.create", key=absent)) == Absent()
+
+
+def test_a_customer_that_stands_there_twice_is_for_a_person():
+    books = FakeBooks()
+    books.tables["customers"].append({**books.tables["customers"][0], "ID": 813})
+    verdict = resolve(books, Intent(kind="customer.create", key="100042"))
+    assert isinstance(verdict, Refused)
+    assert verdict.failure.code == "found-twice"
+
+
+# --- find --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "number", "row_id"),
+    [(EntityType.CUSTOMER, "100042", "812"), (EntityType.PROJECT, "10023", "5501")],
+)
+def test_what_is_in_the_books_is_found_by_its_number(kind: EntityType, number: str, row_id: str):
+    found = find(FakeBooks(), kind, number)
+    assert found == Found(reference=Reference(id=row_id, number=number))
+
+
+@pytest.mark.parametrize("kind", list(EntityType))
+def test_what_is_not_there_is_absent(kind: EntityType):
+    assert find(FakeBooks(), kind, "100099") == Absent()
+
+
+def test_an_invoice_is_found_whoever_booked_it():
+    books, _, reference = booked()
+    assert find(books, EntityType.INVOICE, "1001") == Found(reference=reference)
+    books.tables["journalentries"].clear()
+    assert find(books, EntityType.INVOICE, "1001").reference.id == reference.id
+
+
+def test_a_payment_is_no_invoice():
+    books, _, _ = booked()
+    books.tables["journalentries"].clear()
+    owed_line(books)["JournalEntryTypeID"] = 1
+    assert find(books, EntityType.INVOICE, "1001") == Absent()
+
+
+def test_a_question_that_failed_is_asked_again():
+    books = FakeBooks()
+    books.script("GET customers", answer({}, 503, **{"retry-after": "30"}))
+    verdict = find(books, EntityType.CUSTOMER, "100042")
+    assert isinstance(verdict, Retry)
+    assert verdict.retry_after == 30
+
+
+# --- identify ----------------------------------------------------------------------------------
+
+
+def test_books_are_known_by_address_key_and_organisation_number():
+    books = FakeBooks()
+    first = books.run(CONNECTOR.identify(INTEGRATION))
+    assert isinstance(first, Identity)
+    assert "https://regnskap.example" in first.books
+    assert INTEGRATION.company_key in first.books
+    books.tables["companysettings"][0]["OrganizationNumber"] = "999888771"
+    assert books.run(CONNECTOR.identify(INTEGRATION)) != first
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        (answer({}, 500), Retry),
+        (answer([]), Retry),
+        (answer({}, 404), Retry),
+        (answer({}, 403), Hold),
+    ],
+)
+def test_books_that_cannot_be_known_have_no_identity(reply: Any, expected: type):
+    books = FakeBooks()
+    books.script("GET companysettings", reply)
+    assert isinstance(books.run(CONNECTOR.identify(INTEGRATION)), expected)
+
+
+def test_events_of_each_type_find_their_way():
+    books = FakeBooks()
+    for event in (customer(), project(), invoice()):
+        assert isinstance(books.deliver(event), Applied)
