@@ -8,8 +8,8 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
-from aiokafka.partitioner import murmur2
 
+from schemas.lane import partition_of
 from streams.kafka_client import KafkaConnection, wait_for_kafka
 from streams.ports import Outbox, OutboxRow
 from streams.topics import DEADLETTER_ROOM_BYTES, DEFAULT_MESSAGE_BYTES, TopicNames
@@ -27,8 +27,6 @@ TRY_AGAIN_S = 1.0
 TELL_EVERY_S = 60.0
 # A producer that has failed is not waited for: what it still holds is sent again.
 CLOSE_S = 5.0
-# Java's murmur2 is signed; clients take the sign away before the modulo.
-_POSITIVE = 0x7FFF_FFFF
 
 Lane = tuple[str, int]
 
@@ -132,7 +130,7 @@ class Publisher:
             topic = self._names.full(row.record.topic)
             if topic not in counts:
                 counts[topic] = len(await producer.partitions_for(topic))
-            lane = (topic, partition_of(row.record.key, counts[topic], row.position))
+            lane = (topic, partition_for(row.record.key, counts[topic], row.position))
             lanes.setdefault(lane, deque()).append(row)
         return lanes
 
@@ -209,11 +207,9 @@ class Publisher:
                 log.info("producer given up: %r", error, extra={"action": "producer_given_up"})
 
 
-def partition_of(key: bytes | None, partitions: int, position: int) -> int:
-    """The partition of a record: Java's murmur2 of the key; without a key, spread by position."""
-    if key is None:
-        return position % partitions
-    return int((murmur2(key) & _POSITIVE) % partitions)
+def partition_for(key: bytes | None, partitions: int, position: int) -> int:
+    """The partition that Kafka's clients give a key; without a key, spread by position."""
+    return position % partitions if key is None else partition_of(key, partitions)
 
 
 def _filled(producer: AIOKafkaProducer, rows: deque[OutboxRow]) -> tuple[Any, list[OutboxRow]]:

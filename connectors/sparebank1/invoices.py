@@ -127,6 +127,16 @@ class _Booking:
             return (yield from self._post(asked.unproposed(), proposed))
         return refusal.verdict
 
+    def _named(self) -> Generator[Step, Any, Refused | None]:
+        """The refusal under a name of ours, where the books have changed since they were read."""
+        for prefix in ("settings", "account:", "vat-types"):
+            yield Forget(prefix)
+        plan = yield from plan_of(self.books, self.job, self.invoice, self.content)
+        if isinstance(plan, Refused):
+            return plan
+        locked = yield from period_refusal(self.books, self.content)
+        return locked if isinstance(locked, Refused) else None
+
 
 def applied(reference: Reference, warnings: tuple[Notable, ...], proposed: str | None) -> Applied:
     """It is in the books; where a number was proposed and not given, that is told (12.3)."""

@@ -72,7 +72,7 @@ class WebServer:
         self._gauges["commits"].set(worker.ledger.commits)
         self._gauges["items"].set(worker.ledger.items)
         self._gauges["published"].set(worker.publisher.published)
-        self._gauges["lanes"].set(len(worker.dispatcher.active))
+        self._gauges["lanes"].set(worker.dispatcher.lanes)
         return web.Response(
             body=generate_latest(self._registry),
             headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},

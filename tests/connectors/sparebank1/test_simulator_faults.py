@@ -300,6 +300,23 @@ def test_the_books_outlive_the_process(tmp_path: Path) -> None:
     assert [v.kind for v in after["violations"]] == ["double-booking"]
 
 
+def test_a_refused_write_leaves_nothing_on_disk(tmp_path: Path) -> None:
+    setup = config(state_path=str(tmp_path / "books.jsonl"))
+    body = customer_body(7)
+
+    async def status(number: int) -> int:
+        async with client(setup) as c:
+            body["CustomerNumber"] = number
+            return (await c.send("POST", "/api/biz/customers", body)).status
+
+    assert asyncio.run(status(7)) == 400
+    assert asyncio.run(status(200_000)) == 400
+    body["CurrencyCodeID"] = 1
+    assert asyncio.run(status(100_001)) == 500
+    del body["CurrencyCodeID"]
+    assert asyncio.run(status(100_001)) == 201
+
+
 def test_a_torn_last_line_is_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "books.jsonl"
     setup = config(state_path=str(path))

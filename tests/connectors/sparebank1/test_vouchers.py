@@ -47,14 +47,14 @@ def codes(asked: Voucher) -> list[WarningCode]:
 # --- amounts -----------------------------------------------------------------------------------
 
 
-def test_debit_is_positive_and_income_lines_are_gross():
+def test_debit_is_positive_and_income_lines_are_gross() -> None:
     owed, income = lines_of(made(invoice()))
     assert (owed["AccountID"], owed["Amount"]) == (1811, Decimal("12500.00"))
     assert (income["AccountID"], income["Amount"]) == (155, Decimal("-12500.00"))
     assert income["VatTypeID"] == 11
 
 
-def test_a_credit_note_has_every_sign_reversed_and_a_type_of_its_own():
+def test_a_credit_note_has_every_sign_reversed_and_a_type_of_its_own() -> None:
     owed, income = lines_of(made(credit_note()))
     assert (owed["Amount"], income["Amount"]) == (Decimal("-12500.00"), Decimal("12500.00"))
     assert {row["JournalEntryTypeID"] for row in (owed, income)} == {11}
@@ -70,7 +70,7 @@ def test_a_credit_note_has_every_sign_reversed_and_a_type_of_its_own():
         ("9", "11.11", "10.00"),
     ],
 )
-def test_half_an_ore_is_rounded_away_from_zero(net: str, percent: str, gross: str):
+def test_half_an_ore_is_rounded_away_from_zero(net: str, percent: str, gross: str) -> None:
     owed = lines_of(made(invoice(line(net)), percent))[0]
     assert owed["Amount"] == Decimal(gross)
 
@@ -81,7 +81,9 @@ _rates = st.decimals(min_value=Decimal("0.000001"), max_value=1000, places=6)
 
 
 @given(_lines)
-def test_any_voucher_sums_to_zero_and_the_vat_comes_back_out(drawn: list[tuple[Decimal, Decimal]]):
+def test_any_voucher_sums_to_zero_and_the_vat_comes_back_out(
+    drawn: list[tuple[Decimal, Decimal]],
+) -> None:
     event = invoice(*(line(str(net)) for net, _ in drawn))
     asked = made(event, *(rate for _, rate in drawn))
     if asked.entry is None:
@@ -98,7 +100,7 @@ def test_any_voucher_sums_to_zero_and_the_vat_comes_back_out(drawn: list[tuple[D
 @given(_lines, _rates)
 def test_a_voucher_in_any_currency_sums_to_zero_in_both(
     drawn: list[tuple[Decimal, Decimal]], rate: Decimal
-):
+) -> None:
     event = invoice(*(line(str(net)) for net, _ in drawn), currency_code="EUR", currency_rate=rate)
     asked = made(event, *(percent for _, percent in drawn), foreign=True)
     if asked.entry is None:
@@ -111,7 +113,7 @@ def test_a_voucher_in_any_currency_sums_to_zero_in_both(
     assert all(row["CurrencyExchangeRate"] == rate for row in rows)
 
 
-def test_the_remainder_of_a_currency_is_on_the_customer_line():
+def test_the_remainder_of_a_currency_is_on_the_customer_line() -> None:
     """Each line keeps its own VAT basis; three thirds of an øre come together where it is owed."""
     event = invoice(
         line("0.10"), line("0.10"), line("0.10"), currency_code="EUR", currency_rate=Decimal("1.04")
@@ -124,7 +126,7 @@ def test_the_remainder_of_a_currency_is_on_the_customer_line():
     assert rows[0]["AmountCurrency"] == Decimal("0.30")
 
 
-def test_eighteen_digits_stay_exact():
+def test_eighteen_digits_stay_exact() -> None:
     event = invoice(
         line("999999999999999.99"), currency_code="EUR", currency_rate=Decimal("999999.999999")
     )
@@ -133,7 +135,7 @@ def test_eighteen_digits_stay_exact():
     assert owed["Amount"] + income["Amount"] == 0
 
 
-def test_krona_of_iceland_have_no_decimals():
+def test_krona_of_iceland_have_no_decimals() -> None:
     event = invoice(line("33"), currency_code="ISK", currency_rate=Decimal("0.08"))
     owed = lines_of(made(event, foreign=True))[0]
     assert owed["AmountCurrency"] == 41
@@ -143,7 +145,7 @@ def test_krona_of_iceland_have_no_decimals():
 # --- differences -------------------------------------------------------------------------------
 
 
-def test_a_total_that_differs_warns_and_is_not_posted():
+def test_a_total_that_differs_warns_and_is_not_posted() -> None:
     event = invoice(line("0.02"), line("0.02"), total_incl_vat=Decimal("0.05"))
     asked = made(event)
     assert codes(asked) == [WarningCode.AMOUNT_DIFFERS]
@@ -151,7 +153,7 @@ def test_a_total_that_differs_warns_and_is_not_posted():
     assert lines_of(asked)[0]["Amount"] == Decimal("0.06")
 
 
-def test_with_a_rounding_account_the_customer_owes_what_moment_says():
+def test_with_a_rounding_account_the_customer_owes_what_moment_says() -> None:
     event = invoice(line("0.02"), line("0.02"), total_incl_vat=Decimal("0.05"))
     asked = made(event, rounding_account_id=158)
     rows = lines_of(asked)
@@ -162,7 +164,7 @@ def test_with_a_rounding_account_the_customer_owes_what_moment_says():
     assert codes(asked) == [WarningCode.AMOUNT_DIFFERS]
 
 
-def test_more_than_an_ore_a_line_is_never_posted_as_rounding():
+def test_more_than_an_ore_a_line_is_never_posted_as_rounding() -> None:
     event = invoice(line("100"), total_incl_vat=Decimal("125.02"))
     rows = lines_of(made(event, rounding_account_id=158))
     assert [row["AccountID"] for row in rows] == [1811, 155]
@@ -171,18 +173,18 @@ def test_more_than_an_ore_a_line_is_never_posted_as_rounding():
 # --- what stands on which line -----------------------------------------------------------------
 
 
-def test_payment_id_and_due_date_stand_on_the_customer_line_alone():
+def test_payment_id_and_due_date_stand_on_the_customer_line_alone() -> None:
     rows = lines_of(made(invoice(payment_id="10017")))
     assert [row.get("PaymentID") for row in rows] == ["10017", None]
     assert [row.get("DueDate") for row in rows] == ["2026-03-24", None]
     assert {row["InvoiceNumber"] for row in rows} == {"1001"}
 
 
-def test_without_a_kid_the_invoice_number_is_the_payment_id():
+def test_without_a_kid_the_invoice_number_is_the_payment_id() -> None:
     assert lines_of(made(invoice()))[0]["PaymentID"] == "1001"
 
 
-def test_the_project_is_a_dimension_of_every_income_line():
+def test_the_project_is_a_dimension_of_every_income_line() -> None:
     event = invoice(line(), line())
     rows = lines_of(made(event, project_id=5501))
     dimensions = [row["Dimensions"] for row in rows[1:]]
@@ -192,7 +194,7 @@ def test_the_project_is_a_dimension_of_every_income_line():
     assert len(set(guids)) == 5
 
 
-def test_references_name_us_and_credit_notes_have_their_own():
+def test_references_name_us_and_credit_notes_have_their_own() -> None:
     asked, credited = made(invoice()).entry, made(credit_note(number="1001")).entry
     assert asked is not None
     assert credited is not None
@@ -215,7 +217,9 @@ def test_references_name_us_and_credit_notes_have_their_own():
         ({"invoice_date": date(2025, 12, 31)}, "1001-2025"),
     ],
 )
-def test_a_number_is_proposed_only_where_it_fits(change: dict[str, Any], number: str | None):
+def test_a_number_is_proposed_only_where_it_fits(
+    change: dict[str, Any], number: str | None
+) -> None:
     event = invoice_content(invoice(**change))
     assert proposed_number(event) == number
 
@@ -224,7 +228,7 @@ def test_a_number_is_proposed_only_where_it_fits(change: dict[str, Any], number:
     ("payment_id", "warned"),
     [("10017", False), ("10014", False), ("10013", True), ("1001", False), (None, False)],
 )
-def test_a_kid_without_its_check_digit_is_a_warning(payment_id: str | None, warned: bool):
+def test_a_kid_without_its_check_digit_is_a_warning(payment_id: str | None, warned: bool) -> None:
     expected = [WarningCode.KID_CHECK_DIGIT] if warned else []
     assert codes(made(invoice(payment_id=payment_id))) == expected
 
@@ -238,13 +242,13 @@ def description(event: Invoice, *percents: str) -> tuple[str, list[str]]:
     return asked.entry["Description"], [row["Description"] for row in lines_of(asked)[1:]]
 
 
-def test_the_voucher_is_named_by_number_kid_and_description():
+def test_the_voucher_is_named_by_number_kid_and_description() -> None:
     text, _ = description(invoice(payment_id="10017", description="Mars"))
     assert text == "Faktura 1001, KID 10017: Mars"
     assert description(invoice())[0] == "Faktura 1001"
 
 
-def test_a_credit_note_names_what_it_credits():
+def test_a_credit_note_names_what_it_credits() -> None:
     assert description(credit_note())[0] == "Kreditnota 1002 til faktura 1001"
     assert description(credit_note(credited_invoice_number=None))[0] == "Kreditnota 1002"
 
@@ -259,7 +263,7 @@ def test_a_credit_note_names_what_it_credits():
         ({"description": None}, "1 h"),
     ],
 )
-def test_quantity_and_unit_stand_in_the_text(change: dict[str, Any], text: str):
+def test_quantity_and_unit_stand_in_the_text(change: dict[str, Any], text: str) -> None:
     """A journal has no field for them (interface section 2)."""
     assert description(invoice(line(**change)))[1] == [text]
 
@@ -268,20 +272,20 @@ def zero(text: str) -> InvoiceLine:
     return line("0", description=text, quantity=Decimal(0))
 
 
-def test_lines_without_an_amount_are_left_out_and_their_text_is_kept():
+def test_lines_without_an_amount_are_left_out_and_their_text_is_kept() -> None:
     event = invoice(zero("Først"), line(), zero("Så"), line("5", description="B"), zero("Sist"))
     _, texts = description(event)
     assert texts == ["Først; Prosjektering, 1 h; Så", "B, 1 h; Sist"]
 
 
-def test_a_text_without_room_is_left_out_with_a_warning():
+def test_a_text_without_room_is_left_out_with_a_warning() -> None:
     event = invoice(line(description="x" * 400), zero("y" * 200))
     asked = made(event)
     assert codes(asked) == [WarningCode.TEXT_SHORTENED]
     assert asked.warnings[0].parameters == {"field": "$.lines[1].description", "limit": "500"}
 
 
-def test_long_texts_are_shortened_but_their_quantity_is_kept():
+def test_long_texts_are_shortened_but_their_quantity_is_kept() -> None:
     event = invoice(line(description="x" * 600), description="y" * 600)
     asked = made(event)
     text, (line_text,) = description(event)
@@ -292,21 +296,21 @@ def test_long_texts_are_shortened_but_their_quantity_is_kept():
     assert len(lines_of(asked)[0]["Description"]) == 500
 
 
-def test_no_amount_at_all_is_nothing_to_book():
+def test_no_amount_at_all_is_nothing_to_book() -> None:
     assert made(invoice(line("0.001"))).entry is None
 
 
 # --- what a look-up needs ----------------------------------------------------------------------
 
 
-def test_the_intent_names_the_customers_line():
+def test_the_intent_names_the_customers_line() -> None:
     detail = made(invoice()).intent.detail
     assert detail["externalReference"] == "moment:invoice:1001"
     assert (detail["column"], detail["accountId"]) == ("SubAccountID", "1811")
     assert (detail["amount"], detail["type"]) == ("12500", "8")
 
 
-def test_where_the_customer_owes_nothing_an_income_line_bears_witness():
+def test_where_the_customer_owes_nothing_an_income_line_bears_witness() -> None:
     """A zero line would be refused, so the customer has none in this voucher."""
     asked = made(invoice(line("100"), line("-100")))
     assert [row["AccountID"] for row in lines_of(asked)] == [155, 155]

@@ -1,0 +1,170 @@
+"""What has to be done beside sending: the clock, look-ups of uncertain writes, questions."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+
+from schemas.events import EntityType
+from schemas.failures import Reference
+from streams.attempts import Outcome
+from streams.core.conclude import Result, What
+from streams.desk import Desk
+from streams.holding import Holding
+from streams.ledger.context import load_context
+from streams.ledger.engine import LedgerClosedError
+from streams.ledger.rows import StoredDelivery
+from streams.ledger.timers import (
+    ASK_AGAIN_S,
+    Answered,
+    Tick,
+    Ticked,
+    answer_operation,
+    tick_operation,
+)
+from streams.tenants import Tenant
+
+TICK_S = 1.0  # other workers' releases, holds and commands are seen within this (design 5.5, 8)
+SHORTEST_TICK_S = 0.02  # deliveries that are due one after the other are taken together
+SWEEP_EVERY_S = 10.0  # a bounded stretch of parked deliveries is looked at for missed releases
+LOOK_UPS_MOST = 32  # at once, beside the deliveries in flight
+QUESTIONS_MOST = 16
+ASK_RETRY_S = 15.0  # a question that failed is put again
+
+
+class Chores:
+    """The ticker of a worker, and the look-ups and questions that it starts."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        holding: Holding,
+        write_down: Callable[[Outcome, Tenant], Awaitable[None]],
+    ) -> None:
+        self._desk = desk
+        self._holding = holding
+        self._write_down = write_down
+        self._tick = tick_operation(desk.rules)
+        self._answer = answer_operation(desk.rules)
+        self._looking_up: set[int] = set()
+        self._asking: set[str] = set()
+        self._sweep_after: int | None = None
+        self._swept_at = 0.0
+
+    async def run(self) -> None:
+        """Look at the clock until the desk is closed."""
+        while not self._desk.stopping:
+            wait = TICK_S
+            if self._desk.active:
+                wait = await self._tick_once()
+            if wait > 0:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._desk.clock_work.wait(), wait)
+            self._desk.clock_work.clear()
+
+    async def _tick_once(self) -> float:
+        now = self._desk.now()
+        sweep = None
+        if now.elapsed - self._swept_at >= SWEEP_EVERY_S:
+            self._swept_at = now.elapsed
+            sweep = self._sweep_after or 0
+        try:
+            ticked: Ticked = await self._desk.ledger.submit(
+                self._tick,
+                Tick(
+                    epochs=dict(self._desk.active),
+                    now=now,
+                    busy=frozenset(self._looking_up),
+                    asking=frozenset(self._asking),
+                    sweep_after=sweep,
+                ),
+            )
+        except LedgerClosedError:
+            return TICK_S
+        if sweep is not None:
+            self._sweep_after = ticked.sweep_after
+        await self._holding.see_holds()
+        self._desk.tenants.wake(ticked.integrations)
+        self._holding.wake_probes(now)
+        self._desk.work.set()
+        self._start_look_ups(ticked)
+        self._start_questions(ticked)
+        if ticked.more:
+            return 0.0
+        if ticked.next_act_at is None:
+            return TICK_S
+        return min(TICK_S, max(SHORTEST_TICK_S, ticked.next_act_at - self._desk.clock.elapsed()))
+
+    def _start_look_ups(self, ticked: Ticked) -> None:
+        for delivery in ticked.look_ups:
+            tenant = self._desk.tenants.by_id.get(delivery.integration)
+            if tenant is None or len(self._looking_up) >= LOOK_UPS_MOST:
+                continue
+            if tenant.books is None or tenant.paused(
+                self._desk.clock.elapsed(), self._desk.clock.boot_id
+            ):
+                continue
+            self._looking_up.add(delivery.ordinal)
+            self._desk.spawn(self._look_up(delivery, tenant))
+
+    async def _look_up(self, delivery: StoredDelivery, tenant: Tenant) -> None:
+        try:
+            integration = tenant.integration
+            boot = self._desk.clock.boot_id
+            context = await self._desk.ledger.read(
+                lambda connection: load_context(
+                    connection, self._desk.rules, delivery, integration, boot
+                )
+            )
+            outcome = await self._desk.performer.look_up(
+                delivery, integration, context, tenant.books or ""
+            )
+            await self._write_down(outcome, tenant)
+        finally:
+            self._looking_up.discard(delivery.ordinal)
+
+    def _start_questions(self, ticked: Ticked) -> None:
+        for key in ticked.questions:
+            name, entity_type, number = key.split("\x1f", 2)
+            tenant = self._desk.tenants.by_id.get(name)
+            if tenant is None or tenant.held() is not None or tenant.books is None:
+                continue
+            if len(self._asking) >= QUESTIONS_MOST:
+                return
+            if tenant.paused(self._desk.clock.elapsed(), self._desk.clock.boot_id):
+                continue
+            self._asking.add(key)
+            self._desk.spawn(self._ask(key, EntityType(entity_type), number, tenant))
+
+    async def _ask(self, key: str, entity_type: EntityType, number: str, tenant: Tenant) -> None:
+        try:
+            result, reference = await self._desk.performer.find(
+                entity_type, number, tenant.integration
+            )
+            await self._write_answer(key, tenant, result, reference)
+        finally:
+            self._asking.discard(key)
+            self._desk.clock_work.set()
+
+    async def _write_answer(
+        self, key: str, tenant: Tenant, result: Result, reference: Reference | None
+    ) -> None:
+        if result.what is What.HOLD:
+            await self._holding.change_hold(tenant, result.failure)
+        known = result.what in {What.SETTLED, What.ABSENT}
+        again = self._desk.settings.parent_wait_s if known else ASK_RETRY_S
+        if not self._desk.active:
+            return  # the next owner of the lane asks anew
+        woken = await self._desk.ledger.submit(
+            self._answer,
+            Answered(
+                key=key,
+                lane=min(self._desk.active),
+                epochs=dict(self._desk.active),
+                now=self._desk.now(),
+                known=known,
+                reference=reference,
+                again_in=min(again, ASK_AGAIN_S),
+            ),
+        )
+        self._desk.tenants.wake(woken)
+        self._desk.work.set()

@@ -1,0 +1,129 @@
+"""Whose books an integration has, and whether it is held: asked, told, probed, lifted."""
+
+from connectors import port
+from schemas.failures import Failure, FailureClass, FailureCode
+from schemas.lane import partition_of
+from streams.desk import Desk
+from streams.ledger.claim import Want
+from streams.ledger.holds import HoldChange, change_hold, load_holds
+from streams.ledger.known_books import Identified, identify_books
+from streams.ledger.rules import Moment
+from streams.tenants import ASK_IDENTITY_AGAIN_S, Tenant
+
+IDENTIFY_RETRY_S = 5.0  # an identity that could not be learnt is asked for again
+
+
+class Holding:
+    """The holds and identities of a worker's integrations."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def identified(self, tenant: Tenant, elapsed: float) -> bool:
+        """Whether the books are known; where it is time to, they are asked for beside."""
+        if elapsed >= tenant.identify_at and not tenant.identifying:
+            tenant.identifying = True
+            self._desk.spawn(self._identify(tenant))
+        return tenant.books is not None
+
+    async def _identify(self, tenant: Tenant) -> None:
+        try:
+            verdict = await self._desk.performer.identify(tenant.integration)
+            match verdict:
+                case port.Identity(books=books):
+                    await self._know(tenant, books)
+                    tenant.identify_at = self._desk.clock.elapsed() + ASK_IDENTITY_AGAIN_S
+                case port.Hold(failure=failure):
+                    await self.change_hold(tenant, failure)
+                    tenant.identify_at = (
+                        self._desk.clock.elapsed() + self._desk.settings.hold_probe_s
+                    )
+                case port.Retry(retry_after=retry_after):
+                    pause = max(IDENTIFY_RETRY_S, retry_after or 0.0)
+                    tenant.identify_at = self._desk.clock.elapsed() + pause
+        finally:
+            tenant.identifying = False
+            tenant.hungry = True
+            self._desk.work.set()
+
+    async def _know(self, tenant: Tenant, identity: str) -> None:
+        name = tenant.integration.id
+        first = tenant.books is None
+        known = await self._desk.ledger.submit(
+            identify_books,
+            Identified(
+                integration=name,
+                identity=identity,
+                others=frozenset(self._desk.tenants.by_id) - {name},
+                now=self._desk.now(),
+                hold_probe_s=self._desk.settings.hold_probe_s,
+                hold_probe_max_s=self._desk.settings.hold_probe_max_s,
+            ),
+        )
+        if known.accepted:
+            tenant.books = identity
+            tenant.look_up_until = known.look_up_until
+            held = tenant.held()
+            if first and held is not None and _is_of_identity(held):
+                await self.change_hold(tenant, None)
+        else:
+            tenant.books = None
+            await self.see_holds()
+
+    async def change_hold(self, tenant: Tenant, failure: Failure | None) -> None:
+        """Hold an integration, or with None end its hold."""
+        await self._desk.ledger.submit(
+            change_hold,
+            HoldChange(
+                integration=tenant.integration.id,
+                failure=failure,
+                now=self._desk.now(),
+                hold_probe_s=self._desk.settings.hold_probe_s,
+                hold_probe_max_s=self._desk.settings.hold_probe_max_s,
+            ),
+        )
+        if failure is None:
+            tenant.ramp()
+        await self.see_holds()
+
+    async def see_holds(self) -> None:
+        """Read the holds and pauses of all integrations, whoever wrote them."""
+        found = await self._desk.ledger.read(load_holds)
+        for name, tenant in self._desk.tenants.by_id.items():
+            was, now = tenant.held(), found.get(name)
+            tenant.hold = now
+            if was is not None and tenant.held() is None:
+                tenant.hungry = True
+                self._desk.work.set()
+
+    def may_probe(self, tenant: Tenant, elapsed: float, boot: str) -> bool:
+        """Probes belong to the owner of the lane of the integration's id (design section 8)."""
+        lane = partition_of(tenant.integration.id.encode(), self._desk.partitions)
+        return lane in self._desk.active and tenant.probe_due(elapsed, boot)
+
+    def end_empty_probes(self, wants: tuple[Want, ...], claimed: set[str]) -> None:
+        """A held integration with nothing to send is probed by asking whose books it has."""
+        for want in wants:
+            if want.probe and want.integration.id not in claimed:
+                tenant = self._desk.tenants.by_id[want.integration.id]
+                tenant.probing = False
+                tenant.books = None
+                tenant.identify_at = 0.0
+
+    def wake_probes(self, now: Moment) -> None:
+        """Wake the integrations whose probe, or whose identity, is due."""
+        for tenant in self._desk.tenants.by_id.values():
+            due = self.may_probe(tenant, now.elapsed, now.boot)
+            again = now.elapsed >= tenant.identify_at
+            if due or again:
+                tenant.hungry = True
+            if due and tenant.books is None:
+                tenant.identify_at = min(tenant.identify_at, now.elapsed)
+
+
+def _is_of_identity(failure: Failure) -> bool:
+    """Whether asking whose books these are proves that the hold's cause is mended."""
+    return (
+        failure.failure_class is FailureClass.ACCESS
+        or failure.code is FailureCode.BOOKS_IDENTITY_CHANGED
+    )
