@@ -15,13 +15,13 @@ from schemas.failures import Reference
 from streams.core.conclude import Result, What
 from streams.core.model import EntityRow
 from streams.core.states import State
-from streams.ledger.claim import Claimed
 from streams.ledger.context import Context
 from streams.ledger.engine import Ledger
 from streams.ledger.intents import Intend, record_intent
 from streams.ledger.rows import StoredDelivery
 from streams.ledger.rules import Moment
 from streams.ledger.settle import Settlement
+from streams.ledger.work import Claimed
 from streams.settings import Settings
 from streams.tenants import Timing, timing_of
 from streams.verdicts import result_of

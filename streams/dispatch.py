@@ -18,12 +18,13 @@ from streams.core.conclude import What
 from streams.core.states import State
 from streams.desk import Desk
 from streams.holding import Holding
-from streams.ledger.claim import Claim, Claimed, Want, claim_operation
+from streams.ledger.claim import claim_operation
 from streams.ledger.engine import Ledger, LedgerClosedError
 from streams.ledger.intake import Taken
 from streams.ledger.lanes import Take, Wait, take_lanes
 from streams.ledger.rules import Rules
 from streams.ledger.settle import Settled, settle_operation
+from streams.ledger.work import Claim, Claimed, Want
 from streams.settings import Settings
 from streams.tenants import Tenant
 

@@ -4,10 +4,10 @@ from connectors import port
 from schemas.failures import Failure, FailureClass, FailureCode
 from schemas.lane import partition_of
 from streams.desk import Desk
-from streams.ledger.claim import Want
 from streams.ledger.holds import HoldChange, change_hold, load_holds
 from streams.ledger.known_books import Identified, identify_books
 from streams.ledger.rules import Moment
+from streams.ledger.work import Want
 from streams.tenants import ASK_IDENTITY_AGAIN_S, Tenant
 
 IDENTIFY_RETRY_S = 5.0  # an identity that could not be learnt is asked for again

@@ -22,7 +22,7 @@ _ADDRESS: Final = (
 
 def new_customer(content: CustomerContent, currency_id: int | None, guids: Guids) -> Row:
     """The body that creates a customer (contract sparebank1-regnskap 2.3)."""
-    body: Row = {"_createguid": guids.at("$"), "CustomerNumber": int(content.number)}
+    body: Row = {"_createguid": guids.at("Customer"), "CustomerNumber": int(content.number)}
     if content.organisation_number:
         body["OrgNumber"] = content.organisation_number
     if content.website:

@@ -56,7 +56,7 @@ def way(start: ProjectState, goal: ProjectState) -> tuple[str, ...] | None:
 def new_project(content: ProjectContent, customer_id: int, guids: Guids) -> Row:
     """The body that creates a project (contract sparebank1-regnskap 3)."""
     body: Row = {
-        "_createguid": guids.at("$"),
+        "_createguid": guids.at("Project"),
         "Name": content.name,
         "ProjectNumber": content.number,
         "ProjectCustomerID": customer_id,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import Connection
 
 from connectors.integrations import Integration, System
 from schemas.events import Customer, Entity, EntityType
@@ -14,70 +14,14 @@ from streams.core.gates import GateState, GateView, look
 from streams.core.model import Candidate, EntityRow, Sibling, entity_key
 from streams.core.states import OPEN, State
 from streams.ledger.access import load_deliveries, load_entities, load_siblings, owned
+from streams.ledger.candidates import bookings_left, candidates, held_cause, merge_bookings
 from streams.ledger.changes import Changes, as_blob
 from streams.ledger.engine import Operation
 from streams.ledger.last_states import last_event
 from streams.ledger.release import ask, block, make_gate
-from streams.ledger.rows import StoredDelivery, delivery_of, reference_of, state_is, stored
-from streams.ledger.rules import Moment, Parent, Rules
-from streams.ledger.tables import bookings, deliveries, holds
-
-SPARE = 20  # candidates read beyond what is wanted, for those that turn out to have to wait
-HELD_A_CLAIM = 200  # deliveries of a held integration that are told so in one transaction
-SEND_WITHIN_S = 5.0  # design section 6: an intent is good for this long, then it is taken anew
-
-UPDATE_INTENT = "update"  # recorded with the claim, where the first write can only be a repeat
-
-
-class Want(msgspec.Struct, frozen=True, kw_only=True):
-    """How much of one integration may be taken now.
-
-    `sends`: deliveries in all; `bookings`: invoices in flight over all workers. `held`: its
-    failure where the integration is held: then nothing is taken but told, except one `probe`.
-    """
-
-    integration: Integration
-    sends: int
-    bookings: int
-    books: str = ""  # the identity of the books
-    look_up_until: float = 0.0  # wall clock: until then every booking looks up first
-    held: Failure | None = None
-    tell_held: bool = True
-    probe: bool = False
-
-
-class Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """One request for work: lanes with their epochs, and wants in the order of their turn."""
-
-    wants: tuple[Want, ...]
-    epochs: dict[int, int]
-    most: int
-    now: Moment
-    parent_wait: float
-
-
-class Claimed(msgspec.Struct, frozen=True, kw_only=True):
-    """A delivery that is now `sending`, with all that its attempt needs."""
-
-    delivery: StoredDelivery
-    integration: Integration
-    event: Entity
-    content: bytes
-    row: EntityRow
-    parents: dict[EntityType, Reference | None]
-    customer_event: Customer | None
-    warnings: tuple[Notable, ...]
-    look_up_first: bool
-    probe: bool
-    send_by: float | None  # set where the claim itself is the intent of a repeatable write
-
-
-class ClaimResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What was taken. `more`: integrations with candidates that were not looked at."""
-
-    claimed: tuple[Claimed, ...] = ()
-    more: frozenset[str] = frozenset()
-    moved: int = 0
+from streams.ledger.rows import StoredDelivery
+from streams.ledger.rules import Parent, Rules
+from streams.ledger.work import SEND_WITHIN_S, Claim, Claimed, ClaimResult, Want
 
 
 def claim_operation(rules: Rules) -> Operation[Claim, ClaimResult]:
@@ -110,77 +54,19 @@ class _Claiming:
             return ClaimResult()
         found: list[tuple[Want, list[StoredDelivery], bool]] = []
         for want in self.claim.wants:
-            candidates, full = self._candidates(want)
-            if candidates:
-                found.append((want, candidates, full))
+            batch, full = candidates(self.connection, want, self.own)
+            if batch:
+                found.append((want, batch, full))
         self._load([(want, d) for want, ds, _ in found for d in ds])
         more: set[str] = set()
-        for want, candidates, full in found:
-            left = self._decide_all(want, candidates)
+        for want, batch, full in found:
+            left = self._decide_all(want, batch)
             if left or full:
                 more.add(want.integration.id)
         self.changes.flush(self.connection)
         return ClaimResult(claimed=tuple(self.claimed), more=frozenset(more), moved=self.moved)
 
     # -- reading ------------------------------------------------------------------------------
-
-    def _candidates(self, want: Want) -> tuple[list[StoredDelivery], bool]:
-        if want.held is not None and not want.probe:
-            return self._held_candidates(want)
-        self._lock_slots(want)
-        spare = 0 if want.probe else SPARE
-        others = self._ready(want, want.sends + spare, _kind("customer", "project"))
-        free = 0
-        if want.bookings > 0:
-            free = max(0, want.bookings - self._bookings_in_flight(want.integration.id))
-        wanted = min(free, want.sends)
-        invoices = self._ready(want, wanted + spare, _kind("invoice")) if wanted else []
-        full = len(others) == want.sends + spare or (
-            bool(wanted) and len(invoices) == wanted + spare
-        )
-        both = sorted([*others, *invoices], key=lambda d: d.ordinal)
-        return both[:1] if want.probe else both, full
-
-    def _held_candidates(self, want: Want) -> tuple[list[StoredDelivery], bool]:
-        if want.held is None or not want.tell_held:
-            return [], False
-        untold = deliveries.c.told.not_like(f"%{_held_cause(want.held)}%")
-        found = self._ready(want, HELD_A_CLAIM, untold)
-        return found, len(found) == HELD_A_CLAIM
-
-    def _lock_slots(self, want: Want) -> None:
-        """Serialise claims of one integration between workers: its slots are counted below."""
-        if self.connection.dialect.name == "postgresql":
-            self.connection.execute(
-                select(holds.c.integration)
-                .where(holds.c.integration == want.integration.id)
-                .with_for_update()
-            )
-
-    def _bookings_in_flight(self, integration: str) -> int:
-        query = (
-            select(func.count())
-            .select_from(deliveries)
-            .where(
-                state_is(State.SENDING),
-                deliveries.c.integration == integration,
-                deliveries.c.entity_type == EntityType.INVOICE.value,
-            )
-        )
-        return int(self.connection.execute(query).scalar_one())
-
-    def _ready(self, want: Want, limit: int, also: ColumnElement[bool]) -> list[StoredDelivery]:
-        query = (
-            stored.where(
-                state_is(State.READY),
-                deliveries.c.integration == want.integration.id,
-                deliveries.c.lane.in_(self.own),
-                also,
-            )
-            .order_by(deliveries.c.ordinal)
-            .limit(limit)
-        )
-        return [delivery_of(row) for row in self.connection.execute(query)]
 
     def _load(self, wanted: list[tuple[Want, StoredDelivery]]) -> None:
         lane_of: dict[str, int] = {}
@@ -199,33 +85,22 @@ class _Claiming:
             self._load_bookings(wanted)
 
     def _load_bookings(self, wanted: list[tuple[Want, StoredDelivery]]) -> None:
-        """What is booked is kept per books: another integration may have booked it."""
         by_books: dict[str, dict[str, str]] = {}
         for want, delivery in wanted:
             if delivery.entity_type is EntityType.INVOICE:
                 by_books.setdefault(want.books, {})[delivery.number] = delivery.entity_key
         for books, keys in by_books.items():
-            query = select(bookings).where(
-                bookings.c.books == books, bookings.c.number.in_(list(keys))
-            )
-            for row in self.connection.execute(query):
-                key = keys[row.number]
-                self.rows[key] = msgspec.structs.replace(
-                    self.rows[key],
-                    in_books=True,
-                    reference=reference_of(row.reference),
-                    content=row.content,
-                )
+            merge_bookings(self.connection, books, keys, self.rows)
 
     # -- deciding -----------------------------------------------------------------------------
 
-    def _decide_all(self, want: Want, candidates: list[StoredDelivery]) -> bool:
+    def _decide_all(self, want: Want, batch: list[StoredDelivery]) -> bool:
         """Decide the candidates of one integration. True when some were left for want of room."""
         sends, bookings = want.sends, want.bookings
         if bookings:
-            bookings -= self._bookings_in_flight(want.integration.id)
+            bookings = bookings_left(self.connection, want)
         telling = want.held is not None and not want.probe
-        for delivery in candidates:
+        for delivery in batch:
             if self.changes.state_of(delivery) is not State.READY:
                 continue  # superseded by a candidate before it
             invoice = delivery.entity_type is EntityType.INVOICE
@@ -269,7 +144,7 @@ class _Claiming:
             return False
         if want.held is not None and not want.probe:
             self.changes.tell_once(
-                delivery, OutcomeKind.HELD, _held_cause(want.held), failure=want.held
+                delivery, OutcomeKind.HELD, held_cause(want.held), failure=want.held
             )
             return False
         self._send(want, delivery, event, content, row, decision)
@@ -430,14 +305,6 @@ class _Claiming:
         record = last_event(self.connection, delivery.company, EntityType.CUSTOMER, customer_number)
         entity = self.rules.read(record) if record is not None else None
         return entity if isinstance(entity, Customer) else None
-
-
-def _kind(*types: str) -> ColumnElement[bool]:
-    return deliveries.c.entity_type.in_(types)
-
-
-def _held_cause(failure: Failure) -> str:
-    return f"held:{failure.code.value}"
 
 
 def _parent_stale(view: GateView) -> Notable:

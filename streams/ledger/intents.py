@@ -7,12 +7,12 @@ from sqlalchemy import Connection, bindparam, select, update
 
 from streams.core.states import State
 from streams.ledger.access import owned
-from streams.ledger.claim import SEND_WITHIN_S
 from streams.ledger.engine import Operation
 from streams.ledger.intake import chunks
 from streams.ledger.rows import state_is
 from streams.ledger.rules import Moment
 from streams.ledger.tables import deliveries
+from streams.ledger.work import SEND_WITHIN_S
 
 
 class Intend(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,12 +7,12 @@ import msgspec
 from sqlalchemy import Connection, bindparam, case, or_, select, update
 
 from streams.core.states import State
-from streams.ledger.claim import SEND_WITHIN_S
 from streams.ledger.engine import Operation
 from streams.ledger.intake import insert_new
 from streams.ledger.rows import state_is
 from streams.ledger.rules import Moment
 from streams.ledger.tables import deliveries, entities, lanes
+from streams.ledger.work import SEND_WITHIN_S
 
 
 class Wait(msgspec.Struct, frozen=True, kw_only=True):

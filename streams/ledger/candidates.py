@@ -1,0 +1,121 @@
+"""Which ready deliveries may be decided now, oldest first, and what their books already hold."""
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, func, select
+
+from schemas.events import EntityType
+from schemas.failures import Failure
+from streams.core.model import EntityRow
+from streams.core.states import State
+from streams.ledger.rows import StoredDelivery, delivery_of, reference_of, state_is, stored
+from streams.ledger.tables import bookings, deliveries, holds
+from streams.ledger.work import Want
+
+SPARE = 20  # candidates read beyond what is wanted, for those that turn out to have to wait
+HELD_A_CLAIM = 200  # deliveries of a held integration that are told so in one transaction
+
+
+def candidates(
+    connection: Connection, want: Want, own: frozenset[int]
+) -> tuple[list[StoredDelivery], bool]:
+    """The oldest ready deliveries of one integration in our lanes, and whether there may be more.
+
+    Bookings are read apart, only as many as there are free slots: ten thousand invoices that
+    wait for their turn hold up no customer.
+    """
+    if want.held is not None and not want.probe:
+        return _untold(connection, want, own, want.held)
+    _lock_slots(connection, want)
+    spare = 0 if want.probe else SPARE
+    wanted = want.sends + spare
+    others = _ready(connection, want, own, wanted, _kind(EntityType.CUSTOMER, EntityType.PROJECT))
+    free = min(bookings_left(connection, want), want.sends)
+    invoices: list[StoredDelivery] = []
+    if free > 0:
+        invoices = _ready(connection, want, own, free + spare, _kind(EntityType.INVOICE))
+    full = len(others) == wanted or (free > 0 and len(invoices) == free + spare)
+    both = sorted([*others, *invoices], key=lambda d: d.ordinal)
+    return both[:1] if want.probe else both, full
+
+
+def bookings_left(connection: Connection, want: Want) -> int:
+    """How many more bookings of the integration may be in flight, over all workers."""
+    if want.bookings <= 0:
+        return 0
+    query = (
+        select(func.count())
+        .select_from(deliveries)
+        .where(
+            state_is(State.SENDING),
+            deliveries.c.integration == want.integration.id,
+            deliveries.c.entity_type == EntityType.INVOICE.value,
+        )
+    )
+    return max(0, want.bookings - int(connection.execute(query).scalar_one()))
+
+
+def held_cause(failure: Failure) -> str:
+    """The mark of a delivery that was told of this hold."""
+    return f"held:{failure.code.value}"
+
+
+def merge_bookings(
+    connection: Connection, books: str, keys: dict[str, str], rows: dict[str, EntityRow]
+) -> None:
+    """Fill in what these books hold already: another integration may have booked it.
+
+    `keys`: entity key by invoice number. What is booked is kept per books (design section 6).
+    """
+    query = select(bookings).where(bookings.c.books == books, bookings.c.number.in_(list(keys)))
+    for row in connection.execute(query):
+        key = keys[row.number]
+        rows[key] = msgspec.structs.replace(
+            rows[key],
+            in_books=True,
+            reference=reference_of(row.reference),
+            content=row.content,
+        )
+
+
+def _untold(
+    connection: Connection, want: Want, own: frozenset[int], held: Failure
+) -> tuple[list[StoredDelivery], bool]:
+    if not want.tell_held:
+        return [], False
+    untold = deliveries.c.told.not_like(f"%{held_cause(held)}%")
+    found = _ready(connection, want, own, HELD_A_CLAIM, untold)
+    return found, len(found) == HELD_A_CLAIM
+
+
+def _lock_slots(connection: Connection, want: Want) -> None:
+    """Serialise claims of one integration between workers: its slots are counted below."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(
+            select(holds.c.integration)
+            .where(holds.c.integration == want.integration.id)
+            .with_for_update()
+        )
+
+
+def _ready(
+    connection: Connection,
+    want: Want,
+    own: frozenset[int],
+    limit: int,
+    also: ColumnElement[bool],
+) -> list[StoredDelivery]:
+    query = (
+        stored.where(
+            state_is(State.READY),
+            deliveries.c.integration == want.integration.id,
+            deliveries.c.lane.in_(own),
+            also,
+        )
+        .order_by(deliveries.c.ordinal)
+        .limit(limit)
+    )
+    return [delivery_of(row) for row in connection.execute(query)]
+
+
+def _kind(*types: EntityType) -> ColumnElement[bool]:
+    return deliveries.c.entity_type.in_([each.value for each in types])

@@ -1,0 +1,63 @@
+"""What dispatch asks the ledger for, and what it is given: wants, claims, claimed deliveries."""
+
+import msgspec
+
+from connectors.integrations import Integration
+from schemas.events import Customer, Entity, EntityType
+from schemas.failures import Failure, Notable, Reference
+from streams.core.model import EntityRow
+from streams.ledger.rows import StoredDelivery
+from streams.ledger.rules import Moment
+
+SEND_WITHIN_S = 5.0  # design section 6: an intent is good for this long, then it is taken anew
+
+
+class Want(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of one integration may be taken now.
+
+    `sends`: deliveries in all; `bookings`: invoices in flight over all workers. `held`: its
+    failure where the integration is held: then nothing is taken but told, except one `probe`.
+    """
+
+    integration: Integration
+    sends: int
+    bookings: int
+    books: str = ""  # the identity of the books
+    look_up_until: float = 0.0  # wall clock: until then every booking looks up first
+    held: Failure | None = None
+    tell_held: bool = True
+    probe: bool = False
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """One request for work: lanes with their epochs, and wants in the order of their turn."""
+
+    wants: tuple[Want, ...]
+    epochs: dict[int, int]
+    most: int
+    now: Moment
+    parent_wait: float
+
+
+class Claimed(msgspec.Struct, frozen=True, kw_only=True):
+    """A delivery that is now `sending`, with all that its attempt needs."""
+
+    delivery: StoredDelivery
+    integration: Integration
+    event: Entity
+    content: bytes
+    row: EntityRow
+    parents: dict[EntityType, Reference | None]
+    customer_event: Customer | None
+    warnings: tuple[Notable, ...]
+    look_up_first: bool
+    probe: bool
+    send_by: float | None  # set where the claim itself is the intent of a repeatable write
+
+
+class ClaimResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What was taken. `more`: integrations with candidates that were not looked at."""
+
+    claimed: tuple[Claimed, ...] = ()
+    more: frozenset[str] = frozenset()
+    moved: int = 0
