@@ -46,9 +46,11 @@ class Clock(Protocol):
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """A request below the integration's base URL. `query` and `path` are not yet encoded.
+    """A request below the integration's base URL.
 
-    `path` starts with `/`. Credentials, company key and Accept are added by the shell.
+    `path` starts with `/` and is percent-encoded, segment by segment, by who makes the request:
+    only they know what is a segment. `query` is not yet encoded. Credentials, company key and
+    Accept are added by the shell.
     """
 
     method: str

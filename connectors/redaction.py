@@ -51,12 +51,10 @@ def excerpt(body: bytes | None, secrets: Iterable[str] = (), limit: int = TEXT_M
     if not body:
         return ""
     known = tuple(secrets)
-    whole = len(body) <= _WINDOW
-    text = body[:_WINDOW].decode("utf-8", errors="replace")
-    if not whole:
-        # The window's edge may run through a secret, which then would not be recognised.
-        text = text[: _WINDOW - max((len(secret) for secret in known), default=0)]
-    text = cleared(text, known)
+    text = cleared(body[:_WINDOW].decode("utf-8", errors="replace"), known)
+    if len(body) > _WINDOW:
+        # A secret that runs over the window's edge was not recognised: its beginning goes too.
+        text = text[: len(text) - max((len(secret) for secret in known), default=0)]
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 

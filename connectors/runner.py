@@ -8,6 +8,7 @@ that the intent on disk has no verdict, which the ledger takes as uncertain.
 """
 
 import logging
+import re
 from collections.abc import Callable, Generator
 from contextlib import closing
 from typing import Any, Final, TypeVar
@@ -55,6 +56,9 @@ EXCHANGES_KEPT: Final = 40
 
 UNAUTHORISED: Final = 401
 _READ: Final = "read"
+
+_PATH: Final = re.compile(r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*")
+"""RFC 3986 `path-absolute`: encoded already, so nothing is left to do but to look."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -261,13 +265,13 @@ class Runner:
 
 
 def encoded_target(request: Request) -> str:
-    """Path and query as they go on the wire: UTF-8, everything but unreserved escaped.
+    """Path and query as they go on the wire: the path as it is, the query escaped as UTF-8.
 
-    Raises ValueError for a path that a server would resolve to another one.
+    Raises ValueError for a path that is not percent-encoded, or that leads to another one.
     """
-    if not request.path.startswith("/") or {".", ".."} & set(request.path.split("/")):
-        raise ValueError("a path starts with / and has no dot segments")
-    path = quote(request.path, safe="/")
+    path = request.path
+    if not _PATH.fullmatch(path) or {".", ".."} & set(path.split("/")):
+        raise ValueError("a path starts with /, is percent-encoded and has no dot segments")
     return f"{path}?{urlencode(request.query, quote_via=quote)}" if request.query else path
 
 

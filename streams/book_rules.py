@@ -136,7 +136,7 @@ class BookRules:
             superseded_by=_superseded_by(tell.superseded_by),
             manual=_manual(tell, language),
             failure=failure,
-            replay_of=delivery.replay_of if delivery.replays else None,
+            replay_of=delivery.replay_of,
             withdraws=tell.withdraws,
         )
         key = lane_key(delivery.company, delivery.customer_number)

@@ -4,15 +4,19 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 
+from connectors.integrations import Integration
 from schemas.events import EntityType
-from schemas.failures import Reference
+from schemas.failures import FailureCode, Reference
 from streams.attempts import Outcome
 from streams.core.conclude import Result, What
 from streams.desk import Desk
+from streams.directory import LiveDirectory
 from streams.holding import Holding
+from streams.ledger.commands import Ran, RunCommands, commands_operation
 from streams.ledger.context import load_context
 from streams.ledger.engine import LedgerClosedError
 from streams.ledger.rows import StoredDelivery
+from streams.ledger.switched_off import SwitchedOff, switched_off_operation
 from streams.ledger.timers import (
     ASK_AGAIN_S,
     Answered,
@@ -45,6 +49,10 @@ class Chores:
         self._write_down = write_down
         self._tick = tick_operation(desk.rules)
         self._answer = answer_operation(desk.rules)
+        self._commands = commands_operation(
+            desk.rules, LiveDirectory(self._integrations, desk.partitions)
+        )
+        self._switched_off = switched_off_operation(desk.rules)
         self._looking_up: set[int] = set()
         self._asking: set[str] = set()
         self._sweep_after: int | None = None
@@ -68,31 +76,65 @@ class Chores:
             self._swept_at = now.elapsed
             sweep = self._sweep_after or 0
         try:
-            ticked: Ticked = await self._desk.ledger.submit(
-                self._tick,
-                Tick(
-                    epochs=dict(self._desk.active),
-                    now=now,
-                    busy=frozenset(self._looking_up),
-                    asking=frozenset(self._asking),
-                    sweep_after=sweep,
+            ticked, ran = await asyncio.gather(
+                self._desk.ledger.submit(
+                    self._tick,
+                    Tick(
+                        epochs=dict(self._desk.active),
+                        now=now,
+                        busy=frozenset(self._looking_up),
+                        asking=frozenset(self._asking),
+                        sweep_after=sweep,
+                    ),
+                ),
+                self._desk.ledger.submit(
+                    self._commands, RunCommands(epochs=dict(self._desk.active), now=now)
                 ),
             )
         except LedgerClosedError:
             return TICK_S
         if sweep is not None:
             self._sweep_after = ticked.sweep_after
-        await self._holding.see_holds()
-        self._desk.tenants.wake(ticked.integrations)
+            await self._tell_switched_off()
+        await self._see_holds(ran)
+        self._desk.tenants.wake(ticked.integrations | ran.integrations)
         self._holding.wake_probes(now)
         self._desk.work.set()
         self._start_look_ups(ticked)
         self._start_questions(ticked)
-        if ticked.more:
+        if ticked.more or ran.more:
             return 0.0
         if ticked.next_act_at is None:
             return TICK_S
         return min(TICK_S, max(SHORTEST_TICK_S, ticked.next_act_at - self._desk.clock.elapsed()))
+
+    async def _tell_switched_off(self) -> None:
+        desk = self._desk
+        integrations = {name: t.integration for name, t in desk.tenants.by_id.items()}
+        await desk.ledger.submit(
+            self._switched_off,
+            SwitchedOff(integrations=integrations, epochs=dict(desk.active), now=desk.now()),
+        )
+
+    def _integrations(self) -> dict[str, Integration]:
+        """Those in force: a removed one stays among the tenants while calls of it are in flight."""
+        names = list(self._desk.tenants.by_id)
+        found = ((name, self._desk.rules.integration(name)) for name in names)
+        return {name: one for name, one in found if one is not None}
+
+    async def _see_holds(self, ran: Ran) -> None:
+        """Whoever wrote them. Books whose change was accepted by a person are identified anew."""
+        tenants = self._desk.tenants.by_id
+        before = {name: tenant.held() for name, tenant in tenants.items()}
+        await self._holding.see_holds()
+        for name, tenant in tenants.items():
+            was = before.get(name)
+            if name in ran.resumed:
+                tenant.ramp()
+            changed = was is not None and was.code is FailureCode.BOOKS_IDENTITY_CHANGED
+            if changed and tenant.held() is None and not tenant.identifying:
+                tenant.books = None
+                tenant.identify_at = 0.0
 
     def _start_look_ups(self, ticked: Ticked) -> None:
         for delivery in ticked.look_ups:

@@ -8,14 +8,16 @@ flight.
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping
 
 from connectors.integrations import Integration
 from connectors.port import Clock
+from schemas.events import EntityType
 from streams.attempts import Outcome, Performer
 from streams.chores import Chores
 from streams.core.conclude import What
-from streams.core.states import State
+from streams.core.states import OPEN, State
 from streams.desk import Desk
 from streams.holding import Holding
 from streams.ledger.claim import claim_operation
@@ -63,6 +65,7 @@ class Dispatcher:
         self._settle = settle_operation(rules)
         self._lanes_busy: dict[int, int] = {}
         self._lane_ended = asyncio.Event()
+        self._quiet_until = 0.0
         self.assigned_once = asyncio.Event()
         self.in_flight = 0
         self.applied = 0
@@ -120,6 +123,10 @@ class Dispatcher:
         """Work for these integrations from now on."""
         self._desk.tenants.set_up(integrations)
         self._desk.wake_all()
+
+    def restored(self) -> None:
+        """The ledger is behind the books: what was just booked may not be seen yet, so wait."""
+        self._quiet_until = self._desk.clock.elapsed() + self._longest().settle
 
     def woken(self, taken: Taken) -> None:
         """Ingest has written something down."""
@@ -200,10 +207,17 @@ class Dispatcher:
         return Want(
             integration=tenant.integration,
             sends=room,
-            bookings=self._desk.performer.timing(tenant.integration).bookings,
+            bookings=self._bookings(tenant, elapsed),
             books=tenant.books or "",
             look_up_until=tenant.look_up_until,
+            spare=tenant.spare,
         )
+
+    def _bookings(self, tenant: Tenant, elapsed: float) -> int:
+        """Bookings that may be in flight: none while a restored ledger lets the books settle."""
+        if elapsed < self._quiet_until:
+            return 0
+        return self._desk.performer.timing(tenant.integration).bookings
 
     async def _claim_once(self, wants: tuple[Want, ...]) -> bool:
         """Claim and start. True when it is worth while to ask again at once."""
@@ -224,9 +238,13 @@ class Dispatcher:
         except LedgerClosedError:
             return False
         self._desk.tenants.wake(result.more)
+        given = Counter(claimed.integration.id for claimed in result.claimed)
+        for want in wants:
+            name = want.integration.id
+            self._desk.tenants.by_id[name].was_given(given[name], result.moved.get(name, 0))
         for claimed in result.claimed:
             self._start(claimed)
-        self._holding.end_empty_probes(wants, {c.integration.id for c in result.claimed})
+        self._holding.end_empty_probes(wants, set(given))
         if result.moved:
             self._desk.clock_work.set()
         return bool(result.claimed) or bool(result.moved and result.more)
@@ -267,11 +285,13 @@ class Dispatcher:
         settled: Settled = await self._desk.ledger.submit(self._settle, outcome.settlement)
         self.applied += settled.state is State.APPLIED
         what = outcome.result.what
-        if what is What.HOLD or outcome.settlement.probe:
+        if what is What.HOLD or outcome.settlement.probe or outcome.result.retry_after:
             if what not in {What.HOLD, What.RETRY, What.DROPPED}:
                 tenant.ramp()
             await self._holding.see_holds()
-        self._desk.tenants.wake(settled.integrations | {tenant.integration.id})
+        self._desk.tenants.wake(settled.integrations)
+        if outcome.settlement.delivery.entity_type is EntityType.INVOICE or settled.state in OPEN:
+            tenant.hungry = True  # a booking's slot is free, or it is to be sent again
         self._desk.work.set()
         if settled.more or settled.act_in is not None:
             self._desk.clock_work.set()

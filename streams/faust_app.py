@@ -96,17 +96,16 @@ class Consumer(AIOKafkaConsumer):
         fetched, active = await self._wait_next_records(timeout)
         if fetched is None or self.should_stop:
             return
-        stale = bool(fetched) and (epoch != self._position_epoch or not self.flow_active)
-        if not stale:
-            for tp, records in fetched.items():
-                if not self.flow_active or epoch != self._position_epoch:
-                    stale = True
-                    break
-                if active is None or tp in active or tp in self._buffered_partitions:
-                    self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
-                    yield tp, self._whole(tp, records)
-                else:
-                    stale = True
+        stale = False
+        for tp, records in fetched.items():
+            if not self.flow_active or epoch != self._position_epoch:
+                stale = True
+                break
+            if active is None or tp in active or tp in self._buffered_partitions:
+                self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
+                yield tp, self._whole(tp, records)
+            else:
+                stale = True
         if stale:
             await self._read_again()
 

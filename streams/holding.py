@@ -109,6 +109,8 @@ class Holding:
                 tenant.probing = False
                 tenant.books = None
                 tenant.identify_at = 0.0
+                # The hold stays until something proves it mended; its next probe comes later.
+                self._desk.spawn(self.change_hold(tenant, want.held))
 
     def wake_probes(self, now: Moment) -> None:
         """Wake the integrations whose probe, or whose identity, is due."""

@@ -116,47 +116,8 @@ class LedgerIntake:
     def _event(
         self, record: Record, by_company: Mapping[str, Sequence[Integration]], at: float
     ) -> NewEvent | NewLetter:
-        event = decode(record)
-        if not isinstance(event, Event):
-            return self._letter(record, event, at)
-        company = event.data.company
-        integrations = by_company.get(company)
-        if integrations is None:
-            unknown = Failure(
-                code=FailureCode.COMPANY_UNKNOWN,
-                parameters={"company": company},
-                field="$.company",
-            )
-            return self._letter(
-                record, Unreadable(failure=unknown, company=company, event_id=event.id), at
-            )
-        customer_number = customer_number_of(event.data)
-        lane = partition_of(lane_key(company, customer_number), self._partitions)
-        number = event.data.number
-        return NewEvent(
-            record=record,
-            source=event.source,
-            ce_id=event.id,
-            ce_type=event.type,
-            digest=event.digest,
-            digest_version=event.digest_version,
-            company=company,
-            entity_type=event.entity_type.value,
-            number=number,
-            customer_number=customer_number,
-            sequence=event.sequence,
-            received_at=at,
-            deliveries=tuple(
-                NewDelivery(
-                    delivery_id=delivery_id(event.source, event.id, one.id),
-                    integration=one.id,
-                    entity_key=entity_key(one.id, event.entity_type, number),
-                    lane=lane,
-                )
-                for one in integrations
-                if one.carries(DATA_TYPE[event.entity_type])
-            ),
-        )
+        found = read_event(record, by_company, self._partitions, at)
+        return found if isinstance(found, NewEvent) else self._letter(record, found, at)
 
     def _reused(self, event: NewEvent) -> NewLetter:
         """The letter of an event whose id came before with other content."""
@@ -194,6 +155,58 @@ class LedgerIntake:
             lane=record.partition,
             outgoing=encode_letter(letter, record, topic_prefix=self._prefix),
         )
+
+
+def read_event(
+    record: Record,
+    by_company: Mapping[str, Sequence[Integration]],
+    partitions: int,
+    at: float,
+) -> NewEvent | Unreadable:
+    """The event of a record with the deliveries that it opens, or why there are none."""
+    event = decode(record)
+    if not isinstance(event, Event):
+        return event
+    company = event.data.company
+    integrations = by_company.get(company)
+    if integrations is None:
+        unknown = Failure(
+            code=FailureCode.COMPANY_UNKNOWN,
+            parameters={"company": company},
+            field="$.company",
+        )
+        return Unreadable(
+            failure=unknown,
+            company=company,
+            event_id=event.id,
+        )
+    customer_number = customer_number_of(event.data)
+    lane = partition_of(lane_key(company, customer_number), partitions)
+    number = event.data.number
+    return NewEvent(
+        record=record,
+        source=event.source,
+        ce_id=event.id,
+        ce_type=event.type,
+        digest=event.digest,
+        digest_version=event.digest_version,
+        company=company,
+        entity_type=event.entity_type.value,
+        number=number,
+        customer_number=customer_number,
+        sequence=event.sequence,
+        received_at=at,
+        deliveries=tuple(
+            NewDelivery(
+                delivery_id=delivery_id(event.source, event.id, one.id),
+                integration=one.id,
+                entity_key=entity_key(one.id, event.entity_type, number),
+                lane=lane,
+            )
+            for one in integrations
+            if one.carries(DATA_TYPE[event.entity_type])
+        ),
+    )
 
 
 def delivery_id(source: str, event_id: str, integration: str) -> str:

@@ -15,6 +15,7 @@ from streams.ledger.holds import HoldRow
 from streams.settings import Settings
 
 FAIR_SHARE = 4  # no integration takes more than a quarter of the slots while others wait
+SPARE_LEAST, SPARE_MOST = 2, 256  # candidates read beyond those wanted
 ASK_IDENTITY_AGAIN_S = 3600.0  # hourly: an identity that changes holds the integration
 
 _TRANSIENT = frozenset({FailureCode.SYSTEM_UNAVAILABLE, FailureCode.CONNECTION_FAILED})
@@ -32,6 +33,7 @@ class Tenant:
         self.identify_at = 0.0
         self.identifying = False
         self.probing = False
+        self.spare = SPARE_LEAST
         self.hold: HoldRow | None = None
         self.in_flight = 0
         self._limiter_policy = LimiterPolicy(ceiling=_ceiling(integration, settings))
@@ -77,6 +79,13 @@ class Tenant:
         self.in_flight += 1
         self._limiter = limiter.on_start(self._limiter)
         self._breaker = breaker.on_start(self._breaker, self._breaker_policy, elapsed)
+
+    def was_given(self, claimed: int, moved: int) -> None:
+        """A claim took so many, and found so many that have to wait: read more, or less, next."""
+        if moved > claimed:
+            self.spare = min(SPARE_MOST, self.spare * 2)
+        else:
+            self.spare = max(SPARE_LEAST, self.spare // 2)
 
     def ended(
         self,

@@ -11,7 +11,6 @@ from streams.ledger.rows import StoredDelivery, delivery_of, reference_of, state
 from streams.ledger.tables import bookings, deliveries, holds
 from streams.ledger.work import Want
 
-SPARE = 20  # candidates read beyond what is wanted, for those that turn out to have to wait
 HELD_A_CLAIM = 200  # deliveries of a held integration that are told so in one transaction
 
 
@@ -26,7 +25,7 @@ def candidates(
     if want.held is not None and not want.probe:
         return _untold(connection, want, own, want.held)
     _lock_slots(connection, want)
-    spare = 0 if want.probe else SPARE
+    spare = 0 if want.probe else want.spare
     wanted = want.sends + spare
     others = _ready(connection, want, own, wanted, _kind(EntityType.CUSTOMER, EntityType.PROJECT))
     free = min(bookings_left(connection, want), want.sends)

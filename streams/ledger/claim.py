@@ -47,7 +47,7 @@ class _Claiming:
         self.siblings: dict[str, list[Sibling]] = {}
         self.events: dict[int, Entity] = {}
         self.parents: dict[int, tuple[Parent, ...]] = {}
-        self.moved = 0
+        self.moved: dict[str, int] = {}
 
     def run(self) -> ClaimResult:
         if not self.own:
@@ -139,7 +139,8 @@ class _Claiming:
         decision = order.decide(candidate, row, open_siblings, views)
         self._supersede(candidate, decision, open_siblings, delivery)
         if not isinstance(decision, order.Send):
-            self.moved += 1
+            name = want.integration.id
+            self.moved[name] = self.moved.get(name, 0) + 1
             self._apply(delivery, decision)
             return False
         if want.held is not None and not want.probe:

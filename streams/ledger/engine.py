@@ -19,7 +19,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import NullPool, Pool, QueuePool
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +30,7 @@ MOST_ITEMS = 5000  # of one commit: bounds the time a caller waits behind others
 BUSY_TIMEOUT_MS = 30_000  # another worker process may hold SQLite's write lock for a flush
 RETRY_PAUSE_S = 0.05  # first pause when the database cannot be written
 RETRY_PAUSE_MAX_S = 2.0
+READERS = 4  # connections kept for reads; more are opened when they are all in use
 WAL_PAGES = 8_000  # about 32 MB of log between two checkpoints
 
 
@@ -58,13 +59,20 @@ class _Entry:
         self.error: BaseException | None = None
 
 
-def make_engine(url: str | URL) -> Engine:
-    """An engine set up as the ledger needs it. Opens no connection."""
+def make_engine(url: str | URL, *, pooled: bool = False) -> Engine:
+    """An engine set up as the ledger needs it. Opens no connection.
+
+    `pooled` keeps a few connections open between uses: for the many small reads of a worker.
+    """
+    pool: type[Pool] = QueuePool if pooled else NullPool
+    sized: dict[str, Any] = {"pool_size": READERS, "pool_pre_ping": True} if pooled else {}
     parsed = make_url(url)
     if parsed.get_backend_name() == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
-        return create_engine(parsed, poolclass=NullPool, isolation_level="READ COMMITTED")
-    engine = create_engine(parsed, poolclass=NullPool, connect_args={"check_same_thread": False})
+        return create_engine(parsed, poolclass=pool, isolation_level="READ COMMITTED", **sized)
+    engine = create_engine(
+        parsed, poolclass=pool, connect_args={"check_same_thread": False}, **sized
+    )
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_immediate)
     return engine
@@ -96,6 +104,7 @@ class Ledger:
 
     def __init__(self, url: str | URL) -> None:
         self.engine = make_engine(url)
+        self._readers = make_engine(url, pooled=True)
         self._queue: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -118,6 +127,7 @@ class Ledger:
         self._queue.put(None)
         await asyncio.to_thread(self._thread.join)
         self.engine.dispose()
+        self._readers.dispose()
 
     def submit(self, operation: "Operation[Item, Result]", item: Item) -> "asyncio.Future[Result]":
         """Queue an item; the future ends when its commit is durable, or with its exception."""
@@ -140,7 +150,7 @@ class Ledger:
     def read_now(self, query: Callable[[Connection], Result]) -> Result:
         """Run a read-only query and wait for it."""
         with (
-            self.engine.connect().execution_options(ledger_read_only=True) as connection,
+            self._readers.connect().execution_options(ledger_read_only=True) as connection,
             connection.begin(),
         ):
             return query(connection)

@@ -336,3 +336,32 @@ def _advance(connection: Connection, fetch: Fetch) -> None:
             "next_offset": fetch.next_offset,
         },
     )
+
+
+class Repeat(msgspec.Struct, frozen=True, kw_only=True):
+    """An event that the ledger has already. `delivered`: it became deliveries."""
+
+    event_pk: int
+    same: bool
+    delivered: bool
+
+
+def repeat_of(connection: Connection, event: NewEvent, same_content: SameContent) -> Repeat | None:
+    """What the ledger has under an event's source and id; None where it is new."""
+    row = _known_events(connection, [event]).get((event.source, event.ce_id))
+    if row is None:
+        return None
+    return Repeat(
+        event_pk=row.event_pk,
+        same=_same(row, event, same_content),
+        delivered=bool(row.delivered),
+    )
+
+
+def open_again(connection: Connection, event: NewEvent, known: Repeat | None) -> None:
+    """Open the deliveries of an event that became none when it came."""
+    if known is not None:
+        _open_deliveries(connection, [(known.event_pk, event)])
+        return
+    fresh = _insert_events(connection, [event])
+    _open_deliveries(connection, [(pk, event) for pk in fresh.values()])

@@ -21,6 +21,7 @@ SIGNALS_MOST = 20  # parents whose children are looked at in one transaction
 ASK_AGAIN_S = 900.0  # 15 min; how often a "no" is asked again (design section 5.4)
 RECHECK_S = 60.0  # an expired wait is looked at again, should its question stay unanswered
 SWEEP_MOST = 500
+LOOK_UP_AGAIN_S = 5.0  # a look-up that could not be started (held, paused, full) is offered again
 
 
 class Tick(msgspec.Struct, frozen=True, kw_only=True):
@@ -152,6 +153,7 @@ def _one_due(changes: Changes, row: Any, item: Tick, woken: set[str], look_ups: 
                 woken.add(row.integration)
             else:
                 look_ups.append(row.ordinal)
+                changes.delivery(row.ordinal, act_at=item.now.elapsed + LOOK_UP_AGAIN_S)
         case _:
             changes.delivery(row.ordinal, act_at=item.now.elapsed + RECHECK_S)
 

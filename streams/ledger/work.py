@@ -26,6 +26,7 @@ class Want(msgspec.Struct, frozen=True, kw_only=True):
     look_up_until: float = 0.0  # wall clock: until then every booking looks up first
     held: Failure | None = None
     tell_held: bool = True
+    spare: int = 2  # candidates read beyond those wanted, for those that turn out to have to wait
     probe: bool = False
 
 
@@ -60,4 +61,4 @@ class ClaimResult(msgspec.Struct, frozen=True, kw_only=True):
 
     claimed: tuple[Claimed, ...] = ()
     more: frozenset[str] = frozenset()
-    moved: int = 0
+    moved: dict[str, int] = {}  # by integration: decided, and not sent

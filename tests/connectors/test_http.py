@@ -114,6 +114,9 @@ def test_a_kept_connection_is_used_again_and_has_a_short_life() -> None:
             for _ in range(5):
                 assert isinstance(await call(session, raw.url), Answer)
             assert raw.connections == 1
+            for _ in range(2):
+                await call(session, raw.url, body=b"x" * (http.KEEPALIVE_BODY_BYTES + 1))
+            assert raw.connections == 2, "a large body takes its connection with it"
             assert session._session is not None
             connector = session._session.connector
             assert connector is not None
@@ -207,8 +210,10 @@ def test_a_slow_drip_ends_at_the_deadline() -> None:
                 await asyncio.sleep(0.01)
 
         async with raw_server(handler) as raw, session_for(raw.url) as session:
+            begun = asyncio.get_running_loop().time()
             reply = await call(session, raw.url, deadline_s=0.2)
             no_answer(reply, NoAnswerKind.TIMEOUT, sent=True)
+            assert asyncio.get_running_loop().time() - begun < 1.5
 
     asyncio.run(main())
 

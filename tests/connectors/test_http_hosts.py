@@ -8,12 +8,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from aiohttp import client_exceptions, http_exceptions, web
+from aiohttp import ClientConnectionError, client_exceptions, http_exceptions, web
+from aiohttp.client_proto import ResponseHandler
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from connectors import http
 from connectors.http import HttpSession
 from connectors.port import Answer, NoAnswer, NoAnswerKind
 from tests.connectors.loopback import (
@@ -59,9 +61,12 @@ def test_no_cookie_is_kept() -> None:
             seen.append(request.headers.get("Cookie"))
             return web.Response(headers={"Set-Cookie": "a=b; Path=/"})
 
-        async with web_server(web.post("/", handle)) as url, session_for(url) as session:
-            await call(session, url + "/")
-            await call(session, url + "/")
+        async with web_server(web.post("/", handle)) as by_address:
+            # An ordinary jar keeps no cookies of addresses, so a name is needed.
+            url = by_address.replace("127.0.0.1", "localhost")
+            async with session_for(url) as session:
+                await call(session, url + "/")
+                await call(session, url + "/")
         assert seen == [None, None]
 
     asyncio.run(main())
@@ -124,6 +129,9 @@ def test_a_name_that_leads_to_a_private_address_is_refused() -> None:
                 assert hits == 0
                 session.allow(frozenset({host}), frozenset({host}))
                 assert isinstance(await call(session, name + "/"), Answer)
+                session.allow(frozenset(), frozenset())
+                no_answer(await call(session, name + "/"), NoAnswerKind.REFUSED, sent=False)
+                assert hits == 1
 
     asyncio.run(main())
 
@@ -259,3 +267,22 @@ def test_a_reason_quotes_no_header(background_errors: BackgroundErrors) -> None:
 
     asyncio.run(main())
     assert len(background_errors.take("unexpected failure")) == 1
+
+
+def test_a_connection_that_breaks_between_taking_and_writing_is_not_written_to() -> None:
+    async def main() -> None:
+        asked: list[str] = []
+
+        def may_send() -> bool:
+            asked.append("asked")
+            return True
+
+        guard = http._Guard(b"x", may_send)
+        gone = ResponseHandler(asyncio.get_running_loop())
+        for protocol in (None, gone):
+            with pytest.raises(ClientConnectionError):
+                guard.open(protocol)
+        assert not guard.left
+        assert asked == []
+
+    asyncio.run(main())

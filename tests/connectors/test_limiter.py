@@ -88,6 +88,12 @@ def test_a_call_that_started_before_the_last_halving_does_not_halve_again() -> N
     assert end(state, Signal.PUSHED_BACK, seconds=10.0, now=150.0).bound == state.bound / 2
 
 
+def test_within_a_window_it_halves_once_whenever_the_calls_began() -> None:
+    state = end(fill(round_of(limiter.begin(POLICY))), Signal.PUSHED_BACK, now=100.0)
+    assert end(state, Signal.PUSHED_BACK, seconds=0.1, now=100.9).bound == state.bound
+    assert end(state, Signal.PUSHED_BACK, seconds=0.1, now=101.0).bound == state.bound / 2
+
+
 def test_after_a_hold_it_ramps_from_one_to_where_it_was() -> None:
     state = round_of(round_of(limiter.begin(POLICY)))
     again = limiter.restart(state)

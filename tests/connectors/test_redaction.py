@@ -65,5 +65,13 @@ def test_a_known_secret_is_hidden_wherever_the_text_is_cut(position: int) -> Non
     assert "qq" not in excerpt(body, (secret,))
 
 
+@pytest.mark.parametrize("offset", range(36))
+def test_a_secret_at_the_edge_of_what_is_searched_is_hidden(offset: int) -> None:
+    """Hiding makes a text shorter, so that the searched part's edge comes into sight."""
+    secret = "q" * 36
+    body = ("x" * offset + secret * 400).encode()
+    assert "q" not in excerpt(body, (secret,))
+
+
 def test_no_body_is_no_text() -> None:
     assert excerpt(None) == excerpt(b"") == ""

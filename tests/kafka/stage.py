@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -23,6 +24,9 @@ PARTITIONS = 4
 # Far above what anything here takes, also on a busy machine.
 DEADLINE_S = 60.0
 LOOK_AGAIN_S = 0.02
+# A steady flow of some 1,000 records a second.
+FLOW_RECORDS = 20
+FLOW_PAUSE_S = 0.02
 
 
 def eventually(condition: Callable[[], bool], what: str, seconds: float = DEADLINE_S) -> None:
@@ -31,6 +35,14 @@ def eventually(condition: Callable[[], bool], what: str, seconds: float = DEADLI
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
         time.sleep(LOOK_AGAIN_S)
+
+
+class Flow:
+    """How many records went out so far, and the sign to stop."""
+
+    def __init__(self) -> None:
+        self.produced = 0
+        self.stop = threading.Event()
 
 
 class Stage:
@@ -68,6 +80,27 @@ class Stage:
             for number in numbers:
                 key = b"k%d" % (number % keys)
                 await producer.send(self.names.full(topic), key=key, value=b"%d" % number)
+
+    @contextlib.contextmanager
+    def flow(self, topic: str) -> Iterator["Flow"]:
+        """Records that come all the while, so that something is always under way."""
+        flow = Flow()
+        thread = threading.Thread(target=lambda: asyncio.run(self._flow(topic, flow)))
+        thread.start()
+        try:
+            yield flow
+        finally:
+            flow.stop.set()
+            thread.join(DEADLINE_S)
+
+    async def _flow(self, topic: str, flow: "Flow") -> None:
+        async with AIOKafkaProducer(**self.connection.client_options()) as producer:
+            while not flow.stop.is_set():
+                for _ in range(FLOW_RECORDS):
+                    key = b"k%d" % (flow.produced % 100)
+                    await producer.send(self.names.full(topic), key=key, value=b"1")
+                    flow.produced += 1
+                await asyncio.sleep(FLOW_PAUSE_S)
 
     def start_worker(self, name: str, **given: object) -> "subprocess.Popen[bytes]":
         arguments = {

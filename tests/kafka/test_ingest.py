@@ -33,17 +33,18 @@ def test_kills_and_stops_lose_nothing_and_keep_the_order_of_every_partition(stag
 
 def test_workers_that_come_and_go_in_good_order_repeat_nothing(stage: Stage) -> None:
     """What was acked is committed at the revoke; Faust by itself forgets it then."""
-    first = stage.start_worker("first", pause_s=0.02)
-    stage.produce(TOPIC, range(6_000))
-    stage.wait_for(1_000)
-    second = stage.start_worker("second", pause_s=0.02)
-    eventually(lambda: _assigned(stage, "second") != [], "the second worker has lanes")
-    stage.produce("moment.invoices", range(6_000))
-    stage.wait_for(9_000)
-    assert stage.end(first, signal.SIGTERM) == 0
-    stage.wait_for(12_000)
+    with stage.flow(TOPIC) as flow:
+        first = stage.start_worker("first")
+        stage.wait_for(1_000)
+        second = stage.start_worker("second")
+        eventually(lambda: _assigned(stage, "second") != [], "the second worker has lanes")
+        stage.wait_for(stage.distinct() + 1_000)
+        assert stage.end(first, signal.SIGTERM) == 0
+        eventually(lambda: len(_assigned(stage, "second")) == 2, "the second worker has all")
+        stage.wait_for(stage.distinct() + 1_000)
+    stage.wait_for(flow.produced)
     assert stage.end(second, signal.SIGTERM) == 0
-    assert stage.distinct() == 12_000
+    assert stage.distinct() == flow.produced
     stage.assert_in_order()
     assert stage.lag() == 0
     assert stage.repeats() == 0

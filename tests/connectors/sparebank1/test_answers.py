@@ -59,8 +59,7 @@ def test_each_answer_to_a_read_has_its_verdict(
     reply: Answer | NoAnswer, expected: type, code: str
 ) -> None:
     verdict = read_with(reply)
-    assert isinstance(verdict, expected)
-    assert verdict.failure.code == code
+    assert (type(verdict), verdict.failure.code) == (expected, code)
 
 
 def test_a_read_that_was_given_up_costs_no_attempt() -> None:

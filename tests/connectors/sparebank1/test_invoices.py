@@ -337,3 +337,11 @@ def test_looked_up_and_not_there_it_is_booked() -> None:
     books = FakeBooks()
     assert isinstance(books.deliver(invoice(), customer=CUSTOMER, look_up_first=True), Applied)
     assert len(books.asked(BOOK)) == 1
+
+
+def test_after_a_post_in_vain_the_project_is_looked_up_anew() -> None:
+    books = FakeBooks()
+    event, gone = invoice(project_number="10023"), Reference(id="999", number="10023")
+    assert isinstance(books.deliver(event, customer=CUSTOMER, project=gone, post=1), Applied)
+    income = entry_of(books.asked(BOOK)[0])["DraftLines"][1]
+    assert income["Dimensions"]["ProjectID"] == 5501

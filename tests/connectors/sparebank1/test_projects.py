@@ -240,3 +240,10 @@ def test_a_foreign_key_fault_of_a_customer_that_is_gone_closes_the_gate() -> Non
     books.script("POST projects", answer({"Message": "FOREIGN KEY"}, 500))
     verdict = books.deliver(project(), customer=Reference(id="999", number="100042"))
     assert verdict == GateClosed(parent_type=EntityType.CUSTOMER, parent_number="100042")
+
+
+def test_after_a_post_in_vain_the_customer_is_looked_up_anew() -> None:
+    books = FakeBooks()
+    gone = Reference(id="999", number="100042")
+    assert isinstance(books.deliver(project(), customer=gone, post=1), Applied)
+    assert body_of(books.asked("POST projects")[0])["ProjectCustomerID"] == 812

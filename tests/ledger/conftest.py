@@ -1,0 +1,43 @@
+"""One contract, two databases: every story runs on SQLite and on a real PostgreSQL."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from tests.ledger.stage import Stage
+
+Story = Callable[[Stage], Awaitable[None]]
+Tell = Callable[[Story], None]
+STORY_S = 60.0  # a story that is not over by then hangs
+
+
+@pytest.fixture(
+    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)],
+)
+def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty ledger of this test's own."""
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("postgresql_url"))
+    return f"sqlite:///{tmp_path / 'ledger.db'}"
+
+
+def play(url: str, story: Story) -> None:
+    """Run a story on a ledger that is started and stopped around it."""
+
+    async def run() -> None:
+        stage = Stage(url)
+        await stage.begin()
+        try:
+            await asyncio.wait_for(story(stage), STORY_S)
+        finally:
+            await stage.ledger.stop()
+
+    asyncio.run(run())
+
+
+@pytest.fixture
+def tell(ledger_url: str) -> Tell:
+    """Runs a story on this test's ledger."""
+    return lambda story: play(ledger_url, story)

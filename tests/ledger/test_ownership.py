@@ -1,0 +1,419 @@
+"""Lanes, epochs and what a new owner finds (design section 6)."""
+
+import msgspec
+
+from streams.ledger.engine import Ledger
+from streams.ledger.lanes import Wait
+from tests.ledger.conftest import Tell
+from tests.ledger.stage import (
+    BOOK,
+    CREATE,
+    LANES,
+    RETRY,
+    UPDATE,
+    Stage,
+    Worker,
+    applied,
+    customer,
+    invoice,
+    key_of,
+    lane_of,
+    project,
+)
+
+ANOTHER_BOOT = "host/2"
+
+
+async def handed_over(s: Stage, name: str = "w2") -> Worker:
+    """Another worker that owns every lane now."""
+    other = Worker(s, name)
+    await other.own()
+    return other
+
+
+def test_a_claim_is_refused_with_an_old_epoch(tell: Tell) -> None:
+    async def story(s: Stage) -> None:
+        await s.take(c=customer())
+        other = await handed_over(s)
+        assert await s.worker.claim() == {}
+        assert s.states() == {"c": "ready"}
+        assert set(await other.claim()) == {"c"}
+
+    tell(story)
+
+
+def test_a_tick_with_an_old_epoch_moves_nothing(tell: Tell) -> None:
+    async def story(s: Stage) -> None:
+        await s.take(c=customer())
+        await s.worker.settle((await s.worker.claim())["c"], RETRY)
+        await handed_over(s)
+        s.go_on(60)
+        assert (await s.worker.tick()).integrations == frozenset()
+        assert s.states() == {"c": "due"}
+
+    tell(story)
+
+
+def test_an_answer_with_an_old_epoch_is_not_written(tell: Tell) -> None:
+    async def story(s: Stage) -> None:
+        await s.take(i=invoice())
+        await s.worker.claim_all()
+        await handed_over(s)
+        await s.worker.answer(key_of("customer", "100042"), applied().reference)
+        assert not s.entity("customer", "100042").in_books
+
+    tell(story)
+
+
+def test_only_the_lanes_that_are_ours_are_claimed_from(tell: Tell) -> None:
+    async def story(s: Stage) -> None:
+        a, b = customer("100001"), customer("100002")
+        assert lane_of(a) != lane_of(b)
+        await s.take(a=a, b=b)
+        other = Worker(s, "w2")
+        await other.own(frozenset({lane_of(b)}))
+        assert set(await s.worker.claim()) == {"a"}
+        assert set(await other.claim()) == {"b"}
+
+    tell(story)
+
+
+def test_settling_with_an_old_epoch_writes_nothing(tell: Tell) -> None:
+    async def story(s: Stage) -> None:
+        await s.take(c=customer())
+        claimed = (await s.worker.claim())["c"]
+        await handed_over(s)
+        assert (await s.worker.settle(claimed, applied())).lost
+        assert s.outcomes() == []
+        assert s.states() == {"c": "ready"}
+
+    tell(story)
+
+
+def test_settling_with_an_old_epoch_is_lost_beside_one_that_counts(tell: Tell) -> None:
+    """A lane that came back: what was begun under the old epoch has no say any more."""
+
+    async def story(s: Stage) -> None:
+        await s.take(c=customer())
+        old = (await s.worker.claim())["c"]
+        early = s.worker.settlement(old, applied("old"))
+        await handed_over(s)
+        await s.worker.own()
+        new = (await s.worker.claim())["c"]
+        late = s.worker.settlement(new, RETRY)
+        operation = s.worker._settle
+        told = [s.ledger.submit(operation, item) for item in (early, late)]
+        assert [(await one).lost for one in told] == [True, False]
+        assert s.states() == {"c": "due"}
+
+    tell(story)
+
+
+def test_an_intent_with_an_old_epoch_is_refused(tell: Tell) -> None:
+    async def story(s: Stage) -> None:
+        await s.take(c=customer())
+        claimed = (await s.worker.claim())["c"]
+        assert await s.worker.intend(claimed) == s.now.elapsed + 5.0
+        await handed_over(s)
+        assert await s.worker.intend(claimed) is None
+
+    tell(story)
+
+
+def test_an_intent_of_what_is_not_being_sent_is_refused(tell: Tell) -> None:
+    async def story(s: Stage) -> None:
+        await s.take(c=customer())
+        claimed = (await s.worker.claim())["c"]
+        await s.worker.settle(claimed, RETRY)
+        assert await s.worker.intend(claimed) is None
+        assert s.delivery("c").intent is None
+
+    tell(story)
+
+
+def test_without_an_intent_on_disk_a_taken_over_delivery_is_ready_at_no_cost(tell: Tell) -> None:
+    async def story(s: Stage) -> None:
+        await s.take(c=customer())
+        await s.worker.claim()
+        other = Worker(s, "w2")
+        assert (await other.own()).in_doubt == 0
+        row = s.delivery("c")
+        assert (row.state, row.attempts, row.act_at) == ("ready", 0, None)
+        assert s.entity("customer", "100042").claimed_by is None
+        await other.deliver("c")
+
+    tell(story)
+
+
+def test_with_an_intent_on_disk_it_is_uncertain_until_the_write_can_no_longer_be_under_way(
+    tell: Tell,
+) -> None:
+    async def story(s: Stage) -> None:
+        await s.take(c=customer(), i=invoice())
+        await s.worker.deliver("c")
+        claimed = (await s.worker.claim())["i"]
+        send_by = await s.worker.intend(claimed, BOOK)
+        assert send_by is not None
+        s.go_on(3)
+        other = Worker(s, "w2")
+        assert (await other.own()).in_doubt == 1
+        row = s.delivery("i")
+        assert (row.state, row.attempts) == ("uncertain", 1)
+        assert row.act_at == send_by + 60.0 + 30.0
+        assert await other.claim() == {}
+        s.go_on(row.act_at - s.now.elapsed - 0.1)
+        assert (await other.tick()).look_ups == ()
+        s.go_on(0.2)
+        (delivery,) = (await other.tick()).look_ups
+        assert msgspec.json.decode(delivery.intent or b"")["kind"] == BOOK.kind
+        await other.settle_look_up(delivery, applied("128-2026"))
+        assert s.kinds("i") == ["applied"]
+
+    tell(story)
+
+
+def test_the_claim_of_an_update_is_its_intent(tell: Tell) -> None:
+    async def story(s: Stage) -> None:
+        await s.take(a=customer(name="A"))
+        await s.worker.deliver("a")
+        await s.take(b=customer(name="B"))
+        claimed = (await s.worker.claim())["b"]
+        other = Worker(s, "w2")
+        assert (await other.own()).in_doubt == 1
+        row = s.delivery("b")
+        assert (row.state, row.act_at) == ("uncertain", (claimed.send_by or 0.0) + 90.0)
+        s.go_on(96)
+        assert (await other.tick()).look_ups == (), "an update is repeated, not looked up"
+        await other.deliver("b")
+
+    tell(story)
+
+
+def test_an_integration_that_is_not_set_up_waits_the_longest(tell: Tell) -> None:
+    async def story(s: Stage) -> None:
+        await s.take(c=customer())
+        claimed = (await s.worker.claim())["c"]
+        send_by = await s.worker.intend(claimed)
+        await Worker(s, "w2").own(waits={"another": Wait(deadline=1.0, settle=1.0)})
+        assert s.delivery("c").act_at == (send_by or 0.0) + 180.0 + 150.0
+
+    tell(story)
+
+
+def test_the_same_owner_keeps_its_epoch_and_its_calls(tell: Tell) -> None:
+    async def story(s: Stage) -> None:
+        await s.take(c=customer())
+        claimed = (await s.worker.claim())["c"]
+        before = dict(s.worker.epochs)
+        await s.worker.intend(claimed)
+        assert (await s.worker.own()).epochs == before
+        assert s.states() == {"c": "sending"}
+        await s.worker.settle(claimed, applied())
+        assert s.states() == {"c": "applied"}
+
+    tell(story)
+
+
+def test_a_lane_that_goes_and_comes_back_has_a_new_epoch(tell: Tell) -> None:
+    async def story(s: Stage) -> None:
+        before = dict(s.worker.epochs)
+        await handed_over(s)
+        await s.worker.own()
+        assert all(s.worker.epochs[lane] == before[lane] + 2 for lane in LANES)
+
+    tell(story)
+
+
+def test_after_another_boot_times_start_anew(tell: Tell) -> None:
+    async def story(s: Stage) -> None:
+        w = s.worker
+        await s.take(a=customer("1"), b=customer("2"), c=customer("3"), i=invoice())
+        claimed = await w.claim()
+        await w.settle(claimed["a"], RETRY)
+        await w.intend(claimed["b"])
+        await w.intend(claimed["c"])
+        await w.settle(claimed["c"], msgspec.structs.replace(RETRY, what="unsure"), intent=b"{}")
+        await w.answer(key_of("customer", "100042"), None)
+        s.now = msgspec.structs.replace(s.now, elapsed=7.0, boot=ANOTHER_BOOT)
+        other = Worker(s, "w2")
+        await other.own()
+        assert s.states() == {"a": "due", "b": "uncertain", "c": "uncertain", "i": "waiting"}
+        assert s.delivery("a").act_at == 7.0
+        assert s.delivery("b").act_at == 7.0 + 5.0 + 90.0
+        assert s.delivery("c").act_at == 7.0 + 330.0
+        assert s.delivery("i").act_at == 7.0 + 900.0
+        ticked = await other.tick()
+        assert ticked.questions == (key_of("customer", "100042"),)
+        assert s.states()["a"] == "ready"
+
+    tell(story)
+
+
+def test_nobody_else_publishes_a_lanes_outbox_and_a_new_owner_goes_on(tell: Tell) -> None:
+    async def story(s: Stage) -> None:
+        from streams.ledger.outbox import unpublished
+
+        await s.take(c=customer())
+        await s.worker.deliver("c")
+        await handed_over(s)
+        assert s.ledger.read_now(lambda c: unpublished(c, "w1", 10)) == []
+        assert len(s.ledger.read_now(lambda c: unpublished(c, "w2", 10))) == 1
+
+    tell(story)
+
+
+# --- two workers -----------------------------------------------------------------------------
+
+
+async def two(s: Stage, ours: frozenset[int]) -> Worker:
+    """A second worker with a writer of its own; it has the lanes that are not ours."""
+    ledger = Ledger(s.url)
+    ledger.start()
+    other = Worker(s, "w2", ledger)
+    await s.worker.own(ours)
+    await other.own(LANES - ours)
+    return other
+
+
+def test_a_child_in_another_workers_lane_is_released_by_a_signal(tell: Tell) -> None:
+    async def story(s: Stage) -> None:
+        owner = project("7", "100001")
+        child = invoice("1", "100002", project_number="7")
+        assert lane_of(owner) != lane_of(child)
+        other = await two(s, frozenset({lane_of(owner)}))
+        try:
+            await s.take(c=customer("100001"), d=customer("100002"), p=owner, i=child)
+            await s.worker.deliver("c")
+            await other.deliver("d")
+            await other.claim_all()
+            assert s.states()["i"] == "waiting"
+            await s.worker.deliver("p")
+            assert s.states()["i"] == "waiting", "it is not ours to move"
+            await other.tick()
+            await other.deliver("i")
+            assert s.rows("SELECT * FROM signals") == []
+        finally:
+            await other.ledger.stop()
+
+    tell(story)
+
+
+def test_a_parent_of_another_workers_lane_is_asked_for_and_answered(tell: Tell) -> None:
+    """On two hosts the elapsed times of one mean nothing on the other."""
+
+    async def story(s: Stage) -> None:
+        ours = lane_of(customer("100001"))
+        other = await two(s, frozenset({ours}))
+        key = key_of("project", "7")
+        try:
+            # The project's row belongs to our lane, its waiting child to the other's.
+            await s.take(x=customer("100001"), d=customer("100002"))
+            await s.worker.deliver("x")
+            await other.deliver("d")
+            await s.take(i=invoice("1", "100001", project_number="7"))
+            await s.worker.claim_all()
+            assert (await s.worker.tick()).questions == (key,)
+            await s.worker.answer(key, None)
+            here = s.now
+            s.now = msgspec.structs.replace(here, elapsed=5.0, boot=ANOTHER_BOOT)
+            await s.take(j=invoice("2", "100002", project_number="7"))
+            await other.claim_all()
+            for _ in range(3):
+                s.now = msgspec.structs.replace(here, elapsed=here.elapsed + 901.0)
+                s.now = msgspec.structs.replace(s.now, wall=here.wall + 901.0)
+                ours_asked = (await s.worker.tick()).questions
+                if ours_asked:
+                    await s.worker.answer(key, None)
+                s.now = msgspec.structs.replace(s.now, elapsed=906.0, boot=ANOTHER_BOOT)
+                theirs = (await other.tick()).questions
+                if theirs:
+                    await other.answer(key, None)
+            assert s.states() == {"x": "applied", "d": "applied", "i": "blocked", "j": "blocked"}
+            assert s.kinds("j") == ["blocked"]
+        finally:
+            await other.ledger.stop()
+
+    tell(story)
+
+
+def test_an_entity_in_two_lanes_is_written_by_one_worker_at_a_time(tell: Tell) -> None:
+    """A project that changes its customer changes its lane."""
+
+    async def story(s: Stage) -> None:
+        before, after = project("7", "100001"), project("7", "100002")
+        other = await two(s, frozenset({lane_of(before)}))
+        try:
+            await s.take(c=customer("100001"), d=customer("100002"))
+            await s.worker.deliver("c")
+            await other.deliver("d")
+            await s.take(p=before)
+            sending = (await s.worker.claim())["p"]
+            await s.take(q=after)
+            assert await other.claim_all() == {}
+            assert s.states()["q"] == "waiting"
+            await s.worker.settle(sending, applied("7"))
+            await other.tick()
+            await other.deliver("q")
+            assert s.states()["q"] == "applied"
+        finally:
+            await other.ledger.stop()
+
+    tell(story)
+
+
+def test_a_newer_state_in_another_lane_overtakes_an_older_one(tell: Tell) -> None:
+    async def story(s: Stage) -> None:
+        before, after = project("7", "100001"), project("7", "100002")
+        other = await two(s, frozenset({lane_of(before)}))
+        try:
+            await s.take(c=customer("100001"), d=customer("100002"))
+            await s.worker.deliver("c")
+            await other.deliver("d")
+            await s.take(p=before, q=after)
+            await other.deliver("q")
+            assert await s.worker.claim_all() == {}
+            assert s.states()["p"] == "superseded"
+            assert s.kinds("p") == ["superseded"]
+        finally:
+            await other.ledger.stop()
+
+    tell(story)
+
+
+def test_two_workers_share_the_booking_slots_of_an_integration(tell: Tell) -> None:
+    async def story(s: Stage) -> None:
+        import asyncio
+
+        one, two_ = customer("100001"), customer("100002")
+        other = await two(s, frozenset({lane_of(one)}))
+        try:
+            await s.take(c=one, d=two_)
+            await s.worker.deliver("c")
+            await other.deliver("d")
+            for n in range(10):
+                ids = {f"i{n}": invoice(f"1{n}", "100001"), f"j{n}": invoice(f"2{n}", "100002")}
+                await s.take(**ids)
+                want = s.worker.want(bookings=1)
+                claims = await asyncio.gather(s.worker.claim(want), other.claim(want))
+                taken = [(w, c) for w, found in zip((s.worker, other), claims, strict=True) for c in found.values()]
+                assert len(taken) == 1, f"round {n}"
+                worker, claimed = taken[0]
+                await worker.settle(claimed, applied(claimed.delivery.number))
+                for w in (s.worker, other):
+                    for c in (await w.claim(want)).values():
+                        await w.settle(c, applied(c.delivery.number))
+        finally:
+            await other.ledger.stop()
+
+    tell(story)
+
+
+def test_update_and_create_intents_are_kept(tell: Tell) -> None:
+    async def story(s: Stage) -> None:
+        await s.take(c=customer())
+        claimed = (await s.worker.claim())["c"]
+        for intent in (UPDATE, CREATE):
+            await s.worker.intend(claimed, intent)
+            assert msgspec.json.decode(s.delivery("c").intent)["kind"] == intent.kind
+
+    tell(story)
