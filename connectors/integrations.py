@@ -8,6 +8,8 @@ from enum import StrEnum
 
 import msgspec
 
+from schemas.events import EntityType
+
 
 class System(StrEnum):
     """The accounting systems that are written to."""
@@ -22,6 +24,14 @@ class DataType(StrEnum):
     CUSTOMERS = "customers"
     PROJECTS = "projects"
     INVOICES = "invoices"
+
+
+# The data type that switches an entity type on or off.
+DATA_TYPE = {
+    EntityType.CUSTOMER: DataType.CUSTOMERS,
+    EntityType.PROJECT: DataType.PROJECTS,
+    EntityType.INVOICE: DataType.INVOICES,
+}
 
 
 class Language(StrEnum):

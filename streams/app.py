@@ -118,6 +118,7 @@ class Worker:
             version=VERSION,
             topic_prefix=settings.topic_prefix,
             woken=self.dispatcher.woken,
+            restored=self.dispatcher.restored,
         )
         self.publisher = Publisher(
             connection, self.outbox, names, max_request_bytes=max_letter_bytes

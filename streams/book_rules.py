@@ -32,12 +32,6 @@ from schemas.wire import Record
 from streams.ledger.rows import StoredDelivery
 from streams.ledger.rules import Parent, Tell, Told
 
-DATA_TYPE = {
-    EntityType.CUSTOMER: DataType.CUSTOMERS,
-    EntityType.PROJECT: DataType.PROJECTS,
-    EntityType.INVOICE: DataType.INVOICES,
-}
-
 
 class UnreadableEventError(Exception):
     """A stored event cannot be read any more: the ledger and the code do not fit."""
@@ -111,7 +105,7 @@ class BookRules:
         delivery = tell.delivery
         integration = self.integration(delivery.integration)
         language = integration.language.value if integration else "en"
-        system = integration.system.value if integration else ""
+        system = delivery.system
         event = _event(delivery.record)
         told_id = outcome_id(delivery.delivery_id, tell.kind, tell.nth)
         failure = self._failure(tell, language, system)

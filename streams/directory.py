@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Mapping
 
-from connectors.integrations import Integration
+from connectors.integrations import DATA_TYPE, Integration
 from schemas.events import EntityType
 from schemas.failures import Failure
 from schemas.lane import lane_key, partition_of
 from schemas.wire import Record
-from streams.book_rules import DATA_TYPE, same_content
+from streams.book_rules import same_content
 from streams.intake import read_event
 from streams.ledger.intake import NewEvent
 

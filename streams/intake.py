@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from connectors.integrations import Integration
+from connectors.integrations import DATA_TYPE, Integration
 from schemas.catalogue.catalogue import render
 from schemas.codec import Event, Unreadable, decode, decode_command
 from schemas.commands import COMMANDS_TOPIC
@@ -19,7 +19,7 @@ from schemas.events import customer_number_of
 from schemas.failures import Failure, FailureCode
 from schemas.lane import lane_key, partition_of
 from schemas.wire import Record
-from streams.book_rules import DATA_TYPE, same_content
+from streams.book_rules import same_content
 from streams.core.model import entity_key
 from streams.ledger.engine import Ledger
 from streams.ledger.intake import (
@@ -49,6 +49,7 @@ class LedgerIntake:
         version: str,
         topic_prefix: str,
         woken: Callable[[Taken], None],
+        restored: Callable[[], None] = lambda: None,
     ) -> None:
         self._ledger = ledger
         self._integrations = integrations  # by company
@@ -57,6 +58,7 @@ class LedgerIntake:
         self._version = version
         self._prefix = topic_prefix
         self._woken = woken
+        self._restored = restored
         self._take = take_operation(same_content, self._reused)
 
     async def take(self, records: Sequence[Record]) -> None:
@@ -70,7 +72,10 @@ class LedgerIntake:
         self, committed: Mapping[tuple[str, int], int]
     ) -> Mapping[tuple[str, int], int]:
         """Where to read on, if Kafka's commit is ahead of the ledger; the ledger is marked then."""
-        return await resume_at(self._ledger, committed, self._now().timestamp())
+        behind = await resume_at(self._ledger, committed, self._now().timestamp())
+        if behind:
+            self._restored()
+        return behind
 
     def _read(self, records: Sequence[Record]) -> Fetch:
         at = self._now().timestamp()
@@ -200,6 +205,7 @@ def read_event(
             NewDelivery(
                 delivery_id=delivery_id(event.source, event.id, one.id),
                 integration=one.id,
+                system=one.system.value,
                 entity_key=entity_key(one.id, event.entity_type, number),
                 lane=lane,
             )

@@ -70,6 +70,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     age_s: float = 0.0  # since it was received
     told_retrying: bool = False
     customer_known: bool = True  # there was an event of its customer
+    failure: Failure | None = None  # the last one, should what comes now say none
 
 
 class Conclusion(msgspec.Struct, frozen=True, kw_only=True):
@@ -136,7 +137,7 @@ def _done(same: Conclusion, result: Result) -> Conclusion:
     }[result.what]
     known = result.reference is not None
     return replace(
-        same, state=state, in_books=True if known else None, clean=state is State.APPLIED
+        same, state=state, in_books=True if known else None, clean=state is not State.MANUAL
     )
 
 
@@ -237,7 +238,7 @@ def _absent(standing: Standing, stay: Conclusion, policy: Policy) -> Conclusion:
         return replace(stay, absences=absences, act_in=policy.settle * ABSENCE_GAP)
     posts = standing.posts + 1
     if posts >= MOST_POSTS:
-        failure = exhausted(stay.failure, standing.attempts)
+        failure = exhausted(standing.failure, standing.attempts)
         dead = msgspec.structs.replace(failure, klass=FailureClass.UNCERTAIN)
         return replace(stay, state=State.DEAD, failure=dead, posts=posts)
     return replace(stay, state=State.READY, posts=posts, absences=0, failure=None)

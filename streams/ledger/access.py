@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, select
 
 from schemas.failures import Failure
 from streams.core.model import EntityRow, Sibling
@@ -27,12 +27,26 @@ def owned(connection: Connection, epochs: Mapping[int, int]) -> frozenset[int]:
 
     Their rows stay locked until its end, so that nobody can take one over in between.
     """
-    if not epochs:
-        return frozenset()
-    query = select(lanes.c.lane, lanes.c.epoch).where(lanes.c.lane.in_(list(epochs)))
+    present = epochs_now(connection, epochs)
+    return frozenset(lane for lane, epoch in epochs.items() if present.get(lane) == epoch)
+
+
+def epochs_now(connection: Connection, of: Iterable[int]) -> dict[int, int]:
+    """The epochs in force, with their rows locked as `owned` does."""
+    query = select(lanes.c.lane, lanes.c.epoch).where(lanes.c.lane.in_(sorted(of)))
     if connection.dialect.name == "postgresql":
-        query = query.with_for_update(read=True)
-    return frozenset(row.lane for row in connection.execute(query) if epochs[row.lane] == row.epoch)
+        query = query.order_by(lanes.c.lane).with_for_update(read=True)
+    return {row.lane: row.epoch for row in connection.execute(query)}
+
+
+def locked(connection: Connection, query: Select[Any]) -> Select[Any]:
+    """The query with a lock on the deliveries it finds, as they are when the lock is had.
+
+    A worker may supersede what waits in another's lane: whoever moves first is seen by the other.
+    """
+    if connection.dialect.name != "postgresql":
+        return query
+    return query.with_for_update(of=deliveries)
 
 
 def load_entities(

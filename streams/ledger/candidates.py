@@ -3,10 +3,12 @@
 import msgspec
 from sqlalchemy import ColumnElement, Connection, func, select
 
+from connectors.integrations import DATA_TYPE
 from schemas.events import EntityType
 from schemas.failures import Failure
 from streams.core.model import EntityRow
 from streams.core.states import State
+from streams.ledger.intake import insert_new
 from streams.ledger.rows import StoredDelivery, delivery_of, reference_of, state_is, stored
 from streams.ledger.tables import bookings, deliveries, holds
 from streams.ledger.work import Want
@@ -27,8 +29,12 @@ def candidates(
     _lock_slots(connection, want)
     spare = 0 if want.probe else want.spare
     wanted = want.sends + spare
-    others = _ready(connection, want, own, wanted, _kind(EntityType.CUSTOMER, EntityType.PROJECT))
-    free = min(bookings_left(connection, want), want.sends)
+    carried = [kind for kind, data in DATA_TYPE.items() if want.integration.carries(data)]
+    kinds = [kind for kind in carried if kind is not EntityType.INVOICE]
+    others = _ready(connection, want, own, wanted, _kind(*kinds)) if kinds else []
+    free = 0
+    if EntityType.INVOICE in carried:
+        free = min(bookings_left(connection, want), want.sends)
     invoices: list[StoredDelivery] = []
     if free > 0:
         invoices = _ready(connection, want, own, free + spare, _kind(EntityType.INVOICE))
@@ -88,12 +94,13 @@ def _untold(
 
 def _lock_slots(connection: Connection, want: Want) -> None:
     """Serialise claims of one integration between workers: its slots are counted below."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(
-            select(holds.c.integration)
-            .where(holds.c.integration == want.integration.id)
-            .with_for_update()
-        )
+    if connection.dialect.name != "postgresql":
+        return
+    name = want.integration.id
+    query = select(holds.c.integration).where(holds.c.integration == name).with_for_update()
+    if connection.execute(query).first() is None:
+        connection.execute(insert_new(connection, holds), {"integration": name})
+        connection.execute(query)
 
 
 def _ready(

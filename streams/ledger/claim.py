@@ -18,7 +18,7 @@ from streams.ledger.candidates import bookings_left, candidates, held_cause, mer
 from streams.ledger.changes import Changes, as_blob
 from streams.ledger.engine import Operation
 from streams.ledger.last_states import last_event
-from streams.ledger.release import ask, block, make_gate
+from streams.ledger.release import ask, block, make_gate, parked_keys, release
 from streams.ledger.rows import StoredDelivery
 from streams.ledger.rules import Parent, Rules
 from streams.ledger.work import SEND_WITHIN_S, Claim, Claimed, ClaimResult, Want
@@ -48,15 +48,17 @@ class _Claiming:
         self.events: dict[int, Entity] = {}
         self.parents: dict[int, tuple[Parent, ...]] = {}
         self.moved: dict[str, int] = {}
+        self.moved_keys: set[str] = set()
+        self.ready: set[int] = set()
 
     def run(self) -> ClaimResult:
         if not self.own:
             return ClaimResult()
-        found: list[tuple[Want, list[StoredDelivery], bool]] = []
-        for want in self.claim.wants:
-            batch, full = candidates(self.connection, want, self.own)
-            if batch:
-                found.append((want, batch, full))
+        read: dict[str, tuple[list[StoredDelivery], bool]] = {}
+        for want in sorted(self.claim.wants, key=lambda want: want.integration.id):
+            # In one order for all workers, since each locks the slots of its integration.
+            read[want.integration.id] = candidates(self.connection, want, self.own)
+        found = [(want, *read[want.integration.id]) for want in self.claim.wants]
         self._load([(want, d) for want, ds, _ in found for d in ds])
         more: set[str] = set()
         for want, batch, full in found:
@@ -64,7 +66,16 @@ class _Claiming:
             if left or full:
                 more.add(want.integration.id)
         self.changes.flush(self.connection)
+        more |= self._release()
         return ClaimResult(claimed=tuple(self.claimed), more=frozenset(more), moved=self.moved)
+
+    def _release(self) -> set[str]:
+        """What waited for a delivery that needs no attempt goes on at once."""
+        woken: set[str] = set()
+        now = self.claim.now
+        for key in parked_keys(self.connection, sorted(self.moved_keys)):
+            woken |= release(self.connection, self.rules, now, key, self.own).integrations
+        return woken
 
     # -- reading ------------------------------------------------------------------------------
 
@@ -82,6 +93,10 @@ class _Claiming:
         if lane_of:
             self.rows = load_entities(self.connection, lane_of, self.claim.now.boot)
             self.siblings = load_siblings(self.connection, lane_of)
+            # Read under the lock of the entity: another worker may have superseded a candidate.
+            self.ready = {
+                s.ordinal for some in self.siblings.values() for s in some if s.state is State.READY
+            }
             self._load_bookings(wanted)
 
     def _load_bookings(self, wanted: list[tuple[Want, StoredDelivery]]) -> None:
@@ -101,8 +116,11 @@ class _Claiming:
             bookings = bookings_left(self.connection, want)
         telling = want.held is not None and not want.probe
         for delivery in batch:
-            if self.changes.state_of(delivery) is not State.READY:
-                continue  # superseded by a candidate before it
+            if (
+                delivery.ordinal not in self.ready
+                or self.changes.state_of(delivery) is not State.READY
+            ):
+                continue  # superseded, by a candidate before it or by another worker
             invoice = delivery.entity_type is EntityType.INVOICE
             if not telling and (
                 len(self.claimed) >= self.claim.most or sends <= 0 or (invoice and bookings <= 0)
@@ -141,6 +159,7 @@ class _Claiming:
         if not isinstance(decision, order.Send):
             name = want.integration.id
             self.moved[name] = self.moved.get(name, 0) + 1
+            self.moved_keys.add(delivery.entity_key)
             self._apply(delivery, decision)
             return False
         if want.held is not None and not want.probe:

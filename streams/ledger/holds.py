@@ -49,10 +49,17 @@ def put_hold(
     first_s: float,
     longest_s: float,
 ) -> None:
-    """Hold an integration, or put off the next probe of one that is held: pauses double."""
+    """Hold an integration, or put off the next probe of one that is held: pauses double.
+
+    What was in flight when the hold began is no probe: it puts nothing off.
+    """
     query = select(holds).where(holds.c.integration == integration)
     row = connection.execute(query).first()
     held = row is not None and row.failure is not None
+    same_boot = row is not None and row.boot == now.boot
+    if row is not None and held and same_boot and now.elapsed < (row.probe_at or 0.0):
+        _upsert(connection, integration, failure=to_json(failure))
+        return
     probes = row.probes + 1 if held and row is not None else 0
     since = row.since if held and row is not None else now.wall
     wait = min(longest_s, first_s * float(2 ** min(probes, MOST_DOUBLINGS)))
@@ -64,6 +71,7 @@ def put_hold(
         probe_at=now.elapsed + wait,
         probes=probes,
         boot=now.boot,
+        pause_until=row.pause_until if row is not None and same_boot else None,
     )
 
 
@@ -73,8 +81,13 @@ def clear_hold(connection: Connection, integration: str) -> None:
 
 
 def put_pause(connection: Connection, integration: str, now: Moment, seconds: float) -> None:
-    """Pause an integration for as long as the accounting system asked for."""
-    _upsert(connection, integration, pause_until=now.elapsed + seconds, boot=now.boot)
+    """Pause an integration for as long as the accounting system asked for; never for less."""
+    until, probe_at = now.elapsed + seconds, None
+    query = select(holds).where(holds.c.integration == integration)
+    row = connection.execute(query).first()
+    if row is not None and row.boot == now.boot:
+        until, probe_at = max(until, row.pause_until or 0.0), row.probe_at
+    _upsert(connection, integration, pause_until=until, probe_at=probe_at, boot=now.boot)
 
 
 def _upsert(connection: Connection, integration: str, **columns: object) -> None:

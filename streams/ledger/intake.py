@@ -30,6 +30,7 @@ class NewDelivery(msgspec.Struct, frozen=True, kw_only=True):
 
     delivery_id: str
     integration: str
+    system: str
     entity_key: str
     lane: int
 
@@ -137,7 +138,9 @@ def _take_one(
             repeats.append(event)
         else:
             opened.append((event_pk, event))
-    again, reused = _sort_repeats(connection, repeats, same_content)
+    again, reused = _sort_repeats(
+        connection, repeats, same_content, frozenset(event_pk for event_pk, _ in opened)
+    )
     told.extend(make_reused(event) for event in reused)
     opened.extend(again)
     _open_deliveries(connection, opened)
@@ -192,6 +195,7 @@ def _sort_repeats(
     connection: Connection,
     repeats: Sequence[NewEvent],
     same_content: SameContent,
+    just_opened: frozenset[int],
 ) -> tuple[list[tuple[int, NewEvent]], list[NewEvent]]:
     """Of events seen before: those that became no delivery then, and those that say otherwise."""
     if not repeats:
@@ -206,7 +210,7 @@ def _sort_repeats(
             continue  # Kafka gave us the same record again
         if not _same(row, event, same_content):
             reused.append(event)
-        elif not row.delivered and event.deliveries:
+        elif not row.delivered and event.deliveries and row.event_pk not in just_opened:
             again.append((row.event_pk, event))
     return again, reused
 
@@ -248,6 +252,7 @@ def _open_deliveries(connection: Connection, opened: Sequence[tuple[int, NewEven
             "delivery_id": d.delivery_id,
             "event_pk": event_pk,
             "integration": d.integration,
+            "system": d.system,
             "company": e.company,
             "entity_key": d.entity_key,
             "entity_type": e.entity_type,

@@ -6,7 +6,7 @@ import msgspec
 from sqlalchemy import Connection, bindparam, select, update
 
 from streams.core.states import State
-from streams.ledger.access import owned
+from streams.ledger.access import epochs_now
 from streams.ledger.engine import Operation
 from streams.ledger.intake import chunks
 from streams.ledger.rows import state_is
@@ -27,7 +27,7 @@ class Intend(msgspec.Struct, frozen=True, kw_only=True):
 
 def _record(connection: Connection, items: Sequence[Intend]) -> list[float | None]:
     """Record intents; a send-by for each that may leave, None where it is not ours any more."""
-    own = owned(connection, {k: v for item in items for k, v in item.epochs.items()})
+    present = epochs_now(connection, {item.lane for item in items})
     sending: set[int] = set()
     for part in chunks([item.ordinal for item in items]):
         query = select(deliveries.c.ordinal).where(
@@ -37,7 +37,8 @@ def _record(connection: Connection, items: Sequence[Intend]) -> list[float | Non
     answers: list[float | None] = []
     rows = []
     for item in items:
-        if item.lane not in own or item.ordinal not in sending:
+        ours = present.get(item.lane, -1) == item.epochs.get(item.lane)
+        if not ours or item.ordinal not in sending:
             answers.append(None)
             continue
         send_by = item.now.elapsed + SEND_WITHIN_S

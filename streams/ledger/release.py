@@ -6,16 +6,17 @@ the others.
 """
 
 import msgspec
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, func, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from schemas.events import EntityType
 from schemas.outcomes import OutcomeKind
 from streams.core.gates import GateState, GateView, blocked_failure, look, missing_failure
 from streams.core.model import EntityRow, Gate, Sibling, entity_key
-from streams.core.states import State
-from streams.ledger.access import load_entities, load_siblings
+from streams.core.states import MOVABLE, State
+from streams.ledger.access import load_entities, load_siblings, locked
 from streams.ledger.changes import Changes, as_blob
-from streams.ledger.intake import insert_new
+from streams.ledger.intake import chunks
 from streams.ledger.rows import StoredDelivery, delivery_of, state_is, stored
 from streams.ledger.rules import BlockedBy, Moment, Parent, Rules
 from streams.ledger.tables import deliveries, signals
@@ -52,10 +53,11 @@ def make_gate(
 
 def parked_keys(connection: Connection, keys: list[str]) -> list[str]:
     """Of these entities, those that somebody waits for."""
-    if not keys:
-        return []
-    query = select(deliveries.c.waits_key).where(deliveries.c.waits_key.in_(keys)).distinct()
-    return [row.waits_key for row in connection.execute(query)]
+    found: list[str] = []
+    for part in chunks(keys):
+        query = select(deliveries.c.waits_key).where(deliveries.c.waits_key.in_(part)).distinct()
+        found.extend(row.waits_key for row in connection.execute(query))
+    return found
 
 
 def release(
@@ -98,7 +100,7 @@ def _children(
         .order_by(deliveries.c.ordinal)
         .limit(CHUNK)
     )
-    return [delivery_of(row) for row in connection.execute(query)]
+    return [delivery_of(row) for row in connection.execute(locked(connection, query))]
 
 
 def _signal_others(connection: Connection, key: str, own: frozenset[int]) -> None:
@@ -111,9 +113,19 @@ def _signal_others(connection: Connection, key: str, own: frozenset[int]) -> Non
 
 
 def _signal(connection: Connection, to: set[int], key: str, after: int) -> None:
+    """Leave word for lanes; of two words about one entity the one that starts earlier counts."""
     rows = [{"lane": lane, "entity_key": key, "after": after} for lane in sorted(to)]
-    if rows:
-        connection.execute(insert_new(connection, signals), rows)
+    if not rows:
+        return
+    sqlite_at_hand = connection.dialect.name == "sqlite"
+    insert = (sqlite if sqlite_at_hand else postgresql).insert(signals)
+    smaller = (func.min if sqlite_at_hand else func.least)(signals.c.after, insert.excluded.after)
+    connection.execute(
+        insert.on_conflict_do_update(
+            index_elements=[signals.c.lane, signals.c.entity_key], set_={"after": smaller}
+        ),
+        rows,
+    )
 
 
 def take_signals(connection: Connection, own: frozenset[int], limit: int) -> list[tuple[str, int]]:
@@ -144,7 +156,7 @@ def _reconsider(
 ) -> bool:
     """Decide one child anew. True when it is ready now."""
     if child.entity_key == key:
-        if row.claimed_by is not None:
+        if row.claimed_by is not None or _waits_for_older(child, siblings):
             return False
         changes.move(child, State.READY)
         return True
@@ -164,6 +176,13 @@ def _reconsider(
     return settle_view(changes, child, view)
 
 
+def _waits_for_older(child: StoredDelivery, siblings: list[Sibling]) -> bool:
+    """An invoice waits for every older open event of its number (design section 5.8)."""
+    return child.entity_type is EntityType.INVOICE and any(
+        s.state in MOVABLE and s.ordinal < child.ordinal for s in siblings
+    )
+
+
 def settle_view(changes: Changes, child: StoredDelivery, view: GateView) -> bool:
     """Take a waiting or blocked child where its gate sends it. True when it is ready now."""
     match view.state:
@@ -178,11 +197,20 @@ def settle_view(changes: Changes, child: StoredDelivery, view: GateView) -> bool
             changes.tell(child, OutcomeKind.DEAD, failure=failure)
         case GateState.ABSENT if _waited(changes, child):
             block(changes, child, view)
-        case GateState.ASK:
+        case GateState.ASK if _worth_asking(changes, child, view.gate):
             ask(changes, view.gate.row.key, child.lane)
         case _:
             pass
     return False
+
+
+def _worth_asking(changes: Changes, child: StoredDelivery, gate: Gate) -> bool:
+    """A no that was remembered is asked again when its time comes, not whenever somebody looks.
+
+    Only a parent that failed since is asked for at once, so that its child can be told.
+    """
+    failed = bool(gate.siblings) and changes.state_of(child) is State.WAITING
+    return failed or gate.row.asked_no_at is None
 
 
 def ask(changes: Changes, key: str, lane: int) -> None:

@@ -61,6 +61,7 @@ class StoredDelivery(msgspec.Struct, frozen=True, kw_only=True):
     delivery_id: str
     event_pk: int
     integration: str
+    system: str
     company: str
     entity_key: str
     entity_type: EntityType
@@ -138,6 +139,7 @@ def delivery_of(row: Row[Any]) -> StoredDelivery:
         delivery_id=row.delivery_id,
         event_pk=row.event_pk,
         integration=row.integration,
+        system=row.system,
         company=row.company,
         entity_key=row.entity_key,
         entity_type=EntityType(row.entity_type),

@@ -12,7 +12,7 @@ from schemas.outcomes import OutcomeKind
 from streams.core.conclude import Conclusion, Policy, Result, Standing, What, conclude
 from streams.core.model import EntityRow, Sibling
 from streams.core.states import State
-from streams.ledger.access import load_entities, load_siblings, owned
+from streams.ledger.access import epochs_now, load_entities, load_siblings
 from streams.ledger.changes import Changes, as_blob
 from streams.ledger.engine import Operation
 from streams.ledger.holds import clear_hold, put_hold, put_pause
@@ -84,20 +84,25 @@ class _Settling:
         self.rules = rules
         self.items = items
         self.now = items[0].now
-        self.epochs = {k: v for item in items for k, v in item.epochs.items()}
-        self.own = owned(connection, self.epochs)
+        self.epochs = epochs_now(connection, {lane for item in items for lane in item.epochs})
+        self.own = frozenset(
+            lane for item in items for lane in item.epochs if self._owned(item, lane)
+        )
         self.changes = Changes(rules, self.now)
         self.rows: dict[str, EntityRow] = {}
         self.siblings: dict[str, list[Sibling]] = {}
         self.history: list[dict[str, Any]] = []
         self.booked: list[dict[str, Any]] = []
 
+    def _owned(self, item: Settlement, lane: int) -> bool:
+        return self.epochs.get(lane, -1) == item.epochs.get(lane)
+
     def run(self) -> list[Settled]:
         present = self._present()
         live = [
             item
             for item in self.items
-            if item.delivery.lane in self.own
+            if self._owned(item, item.delivery.lane)
             and present.get(item.delivery.ordinal, (None,))[0] is item.state
         ]
         lane_of = {item.delivery.entity_key: item.delivery.lane for item in live}
@@ -140,6 +145,7 @@ class _Settling:
             age_s=max(0.0, item.now.wall - delivery.received_at),
             told_retrying="retrying" in delivery.told.split(";"),
             customer_known=item.customer_known,
+            failure=delivery.failure,
         )
         conclusion = conclude(standing, item.result, item.policy, item.random)
         self._record_attempt(item, delivery)
@@ -193,7 +199,11 @@ class _Settling:
             return
         columns: dict[str, Any] = {"claimed_by": None}
         reference = item.result.reference
-        if done.in_books and reference is not None:
+        # What a look-up settles for an invoice is another record that it needs: a product.
+        another = (
+            item.result.what is What.SETTLED and delivery.entity_type is EntityType.INVOICE
+        )
+        if done.in_books and reference is not None and not another:
             columns["in_books"] = True
             columns["reference"] = as_blob(reference)
         row = self.rows[delivery.entity_key]
@@ -207,7 +217,13 @@ class _Settling:
                 columns["applied_sequence"] = delivery.sequence
         self.changes.entity(delivery.entity_key, delivery.lane, **columns)
         if done.state is State.WAITING and item.result.parent_key is not None:
-            self.changes.entity(item.result.parent_key, delivery.lane, in_books=False)
+            self.changes.entity(
+                item.result.parent_key,
+                delivery.lane,
+                in_books=False,
+                reference=None,
+                content=None,
+            )
             ask(self.changes, item.result.parent_key, delivery.lane)
         if (
             done.state is State.APPLIED

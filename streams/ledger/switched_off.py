@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import msgspec
-from sqlalchemy import Connection, and_, or_
+from sqlalchemy import ColumnElement, Connection, and_, or_
 
 from connectors.integrations import DATA_TYPE, Integration
 from schemas.failures import Failure, FailureCode
@@ -41,7 +41,7 @@ def _tell(connection: Connection, rules: Rules, item: SwitchedOff) -> int:
     own = owned(connection, item.epochs)
     if not own:
         return 0
-    gone = [deliveries.c.integration.not_in(list(item.integrations))]
+    gone: list[ColumnElement[bool]] = [deliveries.c.integration.not_in(list(item.integrations))]
     for name, integration in item.integrations.items():
         off = [kind.value for kind, data in DATA_TYPE.items() if not integration.carries(data)]
         if off:

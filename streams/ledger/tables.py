@@ -85,6 +85,7 @@ deliveries = Table(
     Column("delivery_id", String, nullable=False, unique=True),
     Column("event_pk", BigInteger, nullable=False),
     Column("integration", String, nullable=False),
+    Column("system", String, nullable=False),
     Column("company", String, nullable=False),
     Column("entity_key", String, nullable=False),
     Column("entity_type", String, nullable=False),

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 
 from schemas.failures import Notable, Reference
 from streams.core.states import State
-from streams.ledger.access import load_deliveries, load_entities, owned
+from streams.ledger.access import load_deliveries, load_entities, locked, owned
 from streams.ledger.changes import Changes, as_blob
 from streams.ledger.engine import Operation
 from streams.ledger.release import WAITED, ask, parked_keys, release, take_signals
@@ -19,6 +19,9 @@ from streams.ledger.tables import deliveries, entities
 TICK_MOST = 500  # rows moved in one transaction
 SIGNALS_MOST = 20  # parents whose children are looked at in one transaction
 ASK_AGAIN_S = 900.0  # 15 min; how often a "no" is asked again (design section 5.4)
+# A look-up that was not started (its integration is held, or too many are under way) is given
+# again after this; until then it neither hides what is due behind it nor keeps the clock busy.
+LOOK_UP_AGAIN_S = 5.0
 RECHECK_S = 60.0  # an expired wait is looked at again, should its question stay unanswered
 SWEEP_MOST = 500
 LOOK_UP_AGAIN_S = 5.0  # a look-up that could not be started (held, paused, full) is offered again
@@ -131,7 +134,7 @@ def _due_rows(connection: Connection, own: frozenset[int], now: Moment) -> list[
         .order_by(deliveries.c.act_at)
         .limit(TICK_MOST)
     )
-    return list(connection.execute(query))
+    return list(connection.execute(locked(connection, query)))
 
 
 def _one_due(changes: Changes, row: Any, item: Tick, woken: set[str], look_ups: list[int]) -> None:
@@ -140,9 +143,10 @@ def _one_due(changes: Changes, row: Any, item: Tick, woken: set[str], look_ups: 
             changes.delivery(row.ordinal, state=State.READY.value, act_at=None, act_boot=None)
             woken.add(row.integration)
         case State.WAITING:
-            told = row.told if WAITED in row.told.split(";") else f"{row.told};{WAITED}".strip(";")
+            first = WAITED not in row.told.split(";")
+            told = f"{row.told};{WAITED}".strip(";") if first else row.told
             changes.delivery(row.ordinal, told=told, act_at=item.now.elapsed + RECHECK_S)
-            if row.waits_key is not None and row.waits_key != row.entity_key:
+            if first and row.waits_key is not None and row.waits_key != row.entity_key:
                 ask(changes, row.waits_key, row.lane)
         case State.UNCERTAIN if row.ordinal not in item.busy:
             if _is_repeatable(row.intent):
@@ -153,6 +157,7 @@ def _one_due(changes: Changes, row: Any, item: Tick, woken: set[str], look_ups: 
                 woken.add(row.integration)
             else:
                 look_ups.append(row.ordinal)
+                changes.delivery(row.ordinal, act_at=item.now.elapsed + LOOK_UP_AGAIN_S)
                 changes.delivery(row.ordinal, act_at=item.now.elapsed + LOOK_UP_AGAIN_S)
         case _:
             changes.delivery(row.ordinal, act_at=item.now.elapsed + RECHECK_S)
@@ -188,7 +193,7 @@ def _next_act_at(connection: Connection, own: frozenset[int], now: Moment) -> fl
     query = (
         select(deliveries.c.act_at)
         .where(
-            deliveries.c.act_at.is_not(None),
+            deliveries.c.act_at > now.elapsed,
             deliveries.c.act_boot == now.boot,
             deliveries.c.lane.in_(own),
         )

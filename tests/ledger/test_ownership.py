@@ -10,6 +10,7 @@ from tests.ledger.stage import (
     CREATE,
     LANES,
     RETRY,
+    UNSURE,
     UPDATE,
     Stage,
     Worker,
@@ -232,7 +233,7 @@ def test_after_another_boot_times_start_anew(tell: Tell) -> None:
         await w.settle(claimed["a"], RETRY)
         await w.intend(claimed["b"])
         await w.intend(claimed["c"])
-        await w.settle(claimed["c"], msgspec.structs.replace(RETRY, what="unsure"), intent=b"{}")
+        await w.settle(claimed["c"], UNSURE)
         await w.answer(key_of("customer", "100042"), None)
         s.now = msgspec.structs.replace(s.now, elapsed=7.0, boot=ANOTHER_BOOT)
         other = Worker(s, "w2")

@@ -196,7 +196,7 @@ def peak_megabytes(pid: int) -> float | None:
     return None
 
 
-class Interrupted(KeyboardInterrupt):  # noqa: N818 - an ending that somebody asked for
+class Interrupted(KeyboardInterrupt):
     """SIGINT, SIGTERM or SIGHUP came; `number` says which."""
 
     def __init__(self, number: int) -> None:
