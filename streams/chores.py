@@ -95,6 +95,7 @@ class Chores:
             return TICK_S
         if sweep is not None:
             self._sweep_after = ticked.sweep_after
+            self._desk.tenants.wake(frozenset(self._desk.tenants.by_id))
             await self._tell_switched_off()
         await self._see_holds(ran)
         self._desk.tenants.wake(ticked.integrations | ran.integrations)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from connectors.integrations import Integration
 from connectors.port import Clock
 from schemas.events import EntityType
+from schemas.failures import Failure, FailureCode
 from streams.attempts import Outcome, Performer
 from streams.chores import Chores
 from streams.core.conclude import What
@@ -199,7 +200,9 @@ class Dispatcher:
                 held=held,
                 probe=probe,
             )
-        if slots <= 0 or tenant.paused(elapsed, boot):
+        if tenant.paused(elapsed, boot):
+            return self._broken(tenant, elapsed)
+        if slots <= 0:
             return None
         room = min(slots, tenant.room(self._desk.settings.in_flight, others))
         if room <= 0:
@@ -212,6 +215,13 @@ class Dispatcher:
             look_up_until=tenant.look_up_until,
             spare=tenant.spare,
         )
+
+    def _broken(self, tenant: Tenant, elapsed: float) -> Want | None:
+        """A breaker that has been open for `PARENT_WAIT` is told, like a hold."""
+        if tenant.broken_for(elapsed) < self._desk.settings.parent_wait_s:
+            return None
+        broken = Failure(code=FailureCode.BREAKER_OPEN)
+        return Want(integration=tenant.integration, sends=0, bookings=0, held=broken)
 
     def _bookings(self, tenant: Tenant, elapsed: float) -> int:
         """Bookings that may be in flight: none while a restored ledger lets the books settle."""

@@ -40,6 +40,7 @@ class Tenant:
         self._limiter: LimiterState = limiter.begin(self._limiter_policy)
         self._breaker_policy = BreakerPolicy(open_s=settings.breaker_open_s)
         self._breaker: BreakerState = breaker.CLOSED
+        self._broken_since: float | None = None
 
     @property
     def bound(self) -> int:
@@ -69,8 +70,14 @@ class Tenant:
             return False
         return hold.boot != boot or hold.probe_at is None or elapsed >= hold.probe_at
 
+    def broken_for(self, elapsed: float) -> float:
+        """For how many seconds the breaker has not been closed; 0 when it is."""
+        return 0.0 if self._broken_since is None else elapsed - self._broken_since
+
     def room(self, slots: int, others_wait: bool) -> int:
         """How many more deliveries may start, of `slots` in the whole worker."""
+        if self._breaker.phase is not breaker.Phase.CLOSED:
+            return max(0, 1 - self.in_flight)  # one trial call, alone
         share = max(1, slots // FAIR_SHARE) if others_wait else slots
         return max(0, min(self.bound, share) - self.in_flight)
 
@@ -118,6 +125,10 @@ class Tenant:
             self._breaker = breaker.on_failure(self._breaker, self._breaker_policy, elapsed)
         else:
             self._breaker = breaker.on_success(self._breaker)
+        if self._breaker.phase is breaker.Phase.CLOSED:
+            self._broken_since = None
+        elif self._broken_since is None:
+            self._broken_since = elapsed
 
     def ramp(self) -> None:
         """After a hold the flow starts again from one."""

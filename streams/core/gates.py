@@ -36,8 +36,8 @@ class GateView(msgspec.Struct, frozen=True):
     parent_stale: bool = False  # open, but the parent's newest state is dead
 
 
-def look(gate: Gate, *, child_ordinal: int, elapsed: float) -> GateView:
-    """Decide one gate for a child received as `child_ordinal`, at `elapsed` seconds."""
+def look(gate: Gate, *, child_ordinal: int, wall: float) -> GateView:
+    """Decide one gate for a child received as `child_ordinal`, at `wall` seconds since 1970."""
     newest = max(gate.siblings, key=lambda s: s.ordinal, default=None)
     dead = newest if newest is not None and newest.state is State.DEAD else None
     if gate.row.in_books:
@@ -51,7 +51,7 @@ def look(gate: Gate, *, child_ordinal: int, elapsed: float) -> GateView:
     if gate.optional:
         behind = on_its_way[-1] if on_its_way else dead
         return GateView(gate, GateState.FAILED if behind else GateState.OPEN, behind=behind)
-    if asked is None or elapsed - asked > FRESH_NO_S:
+    if asked is None or abs(wall - asked) > FRESH_NO_S:
         return GateView(gate, GateState.ASK)
     behind = on_its_way[-1] if on_its_way else dead
     if behind is not None:

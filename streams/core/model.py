@@ -57,7 +57,7 @@ class EntityRow(msgspec.Struct, frozen=True, kw_only=True):
     dirty: bool = False  # a write was sent since, and its effect was never confirmed
     applied: Version | None = None
     claimed_by: int | None = None  # ordinal of the delivery in doubt
-    asked_no_at: float | None = None  # elapsed seconds of the last "no", in this boot
+    asked_no_at: float | None = None  # wall clock of the last "no", which any host may have got
 
 
 class Gate(msgspec.Struct, frozen=True, kw_only=True):

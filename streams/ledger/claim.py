@@ -176,7 +176,7 @@ class _Claiming:
             for parent in self.parents[delivery.ordinal]
         )
         return [
-            look(gate, child_ordinal=delivery.ordinal, elapsed=self.claim.now.elapsed)
+            look(gate, child_ordinal=delivery.ordinal, wall=self.claim.now.wall)
             for gate in gates
         ]
 

@@ -172,7 +172,7 @@ def _reconsider(
         changes.move(child, State.READY)
         return True
     gate = make_gate(named[0], child.integration, {key: row}, {key: siblings})
-    view = look(gate, child_ordinal=child.ordinal, elapsed=changes.now.elapsed)
+    view = look(gate, child_ordinal=child.ordinal, wall=changes.now.wall)
     return settle_view(changes, child, view)
 
 

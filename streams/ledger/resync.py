@@ -98,6 +98,7 @@ def _open(act: Act, integration: Integration, kind: EntityType, events: list[Any
             "sequence": event.sequence,
             "state": "ready",
             "rewrite": True,
+            "system": integration.system.value,
             "edited": edited.get(event.event_pk),
             "received_at": act.now.wall,
         }

@@ -196,7 +196,7 @@ def entity_of(row: Row[Any], boot: str) -> EntityRow:
         dirty=bool(row.dirty),
         applied=applied,
         claimed_by=row.claimed_by,
-        asked_no_at=row.asked_no_at if row.asked_boot == boot else None,
+        asked_no_at=row.asked_no_at,
     )
 
 

@@ -100,27 +100,25 @@ class _Settling:
     def run(self) -> list[Settled]:
         present = self._present()
         live = [
-            item
-            for item in self.items
+            (place, item)
+            for place, item in enumerate(self.items)
             if self._owned(item, item.delivery.lane)
             and present.get(item.delivery.ordinal, (None,))[0] is item.state
         ]
-        lane_of = {item.delivery.entity_key: item.delivery.lane for item in live}
+        lane_of = {item.delivery.entity_key: item.delivery.lane for _, item in live}
         if lane_of:
             self.rows = load_entities(self.connection, lane_of, self.now.boot)
             self.siblings = load_siblings(self.connection, lane_of)
-        done: dict[int, Conclusion] = {}
-        for item in live:
+        done: dict[int, Conclusion] = {}  # by the item's place in the batch
+        for place, item in live:
             _, outcomes, told = present[item.delivery.ordinal]
             fresh = msgspec.structs.replace(
                 item.delivery, state=item.state, outcomes=outcomes, told=told
             )
-            done[item.delivery.ordinal] = self._settle(item, fresh)
+            done[place] = self._settle(item, fresh)
         self._write()
-        released, more = self._release(live)
-        return [
-            self._answer(done.get(item.delivery.ordinal), released, more) for item in self.items
-        ]
+        released, more = self._release([item for _, item in live])
+        return [self._answer(done.get(n), released, more) for n in range(len(self.items))]
 
     def _present(self) -> dict[int, tuple[State, int, str]]:
         found: dict[int, tuple[State, int, str]] = {}

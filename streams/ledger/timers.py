@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, or_, select
 
 from schemas.failures import Notable, Reference
 from streams.core.states import State
@@ -178,8 +178,9 @@ def _questions(connection: Connection, own: frozenset[int], item: Tick) -> tuple
     query = (
         select(entities.c.entity_key)
         .where(
-            entities.c.ask_at <= item.now.elapsed,
-            entities.c.ask_boot == item.now.boot,
+            entities.c.ask_at.is_not(None),
+            # Another host's time means nothing here: what it wants to know is asked now.
+            or_(entities.c.ask_at <= item.now.elapsed, entities.c.ask_boot != item.now.boot),
             entities.c.lane.in_(own),
         )
         .order_by(entities.c.ask_at)
@@ -250,8 +251,7 @@ def _answer(connection: Connection, rules: Rules, item: Answered) -> frozenset[s
             item.lane,
             ask_at=again,
             ask_boot=boot,
-            asked_no_at=now.elapsed,
-            asked_boot=now.boot,
+            asked_no_at=now.wall,
         )
     else:
         changes.entity(item.key, item.lane, ask_at=again, ask_boot=boot)

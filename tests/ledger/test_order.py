@@ -454,7 +454,7 @@ def test_while_the_first_of_a_number_is_in_doubt_or_due_nothing_of_it_is_sent(te
         assert await s.worker.claim_all() == {}
         for _ in range(3):
             await s.worker.tick(sweep_after=0)
-            assert (await s.worker.claim_result()).moved == 0, "it is not woken to wait again"
+            assert (await s.worker.claim_result()).moved == {}, "it is not woken to wait again"
         s.go_on(5)
         await s.worker.tick()
         first = (await s.worker.claim_all())["a"]

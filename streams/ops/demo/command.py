@@ -66,8 +66,8 @@ def demo(
     if not keep:
         ctx.exit(_attended(place, events, as_json=as_json))
 
-    def work(tell: keeping.Tell) -> None:
-        _kept(place, events, as_json=as_json, tell=tell)
+    def work(tell: keeping.Tell) -> int:
+        return _kept(place, events, as_json=as_json, tell=tell)
 
     ctx.exit(keeping.run_apart(place.path, work))
 
@@ -130,9 +130,10 @@ def _attended(place: _Place, events: int, *, as_json: bool) -> int:
     return code
 
 
-def _kept(place: _Place, events: int, *, as_json: bool, tell: keeping.Tell) -> None:
+def _kept(place: _Place, events: int, *, as_json: bool, tell: keeping.Tell) -> int:
     """Run in a process of its own, and leave everything running until a signal comes."""
     end_on_signals()
+    code = int(Exit.FOUND)
     run = f"demo-{secrets.token_hex(3)}"
     machine = Machine(place.path, run, os.environ)
     show = _show(as_json=as_json)
@@ -144,14 +145,13 @@ def _kept(place: _Place, events: int, *, as_json: bool, tell: keeping.Tell) -> N
             words.kept(machine.settings, str(place.path), f"kill {os.getpid()}")
             tell(code)
             keeping.wait_for_end()
-        machine.stop()
-        tell(code)
     except Interrupted as interrupted:
         code = SIGNALLED + interrupted.number
     finally:
         machine.stop_worker()
         _quietly(course.remove_topics)
         machine.stop()
+    return code
 
 
 def _judged(course: Course, *, as_json: bool) -> int:

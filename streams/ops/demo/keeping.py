@@ -18,12 +18,12 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 Tell = Callable[[int], None]
 
 
-def run_apart(directory: Path, work: Callable[[Tell], None]) -> int:
-    """Run `work` in a process that outlives this one; returns the code that it tells.
+def run_apart(directory: Path, work: Callable[[Tell], int]) -> int:
+    """Run `work` in a process that outlives this one; returns the code that it tells, or ends with.
 
-    `work` must call its argument with the exit code when there is nothing more to be shown, and
-    return when the process shall end. Call before any thread or event loop is started. Signals
-    that come while it is waited for are passed on.
+    `work` calls its argument with the exit code when there is nothing more to be shown, and
+    returns its code when the process shall end. Call before any thread or event loop is started.
+    Signals that come while it is waited for are passed on.
     """
     reader, writer = os.pipe()
     pid = os.fork()
@@ -60,7 +60,7 @@ def keeper_of(directory: Path) -> int | None:
     return pid
 
 
-def _be_apart(directory: Path, writer: int, work: Callable[[Tell], None]) -> None:
+def _be_apart(directory: Path, writer: int, work: Callable[[Tell], int]) -> None:
     """The new process; does not return."""
     code = 1
     try:
@@ -78,8 +78,7 @@ def _be_apart(directory: Path, writer: int, work: Callable[[Tell], None]) -> Non
             os.write(writer, bytes([number]))
             os.close(writer)
 
-        work(tell)
-        code = 0
+        code = work(tell)
     finally:
         (directory / PID_FILE).unlink(missing_ok=True)
         os._exit(code)
