@@ -152,11 +152,8 @@ class Chores:
     async def _look_up(self, delivery: StoredDelivery, tenant: Tenant) -> None:
         try:
             integration = tenant.integration
-            boot = self._desk.clock.boot_id
             context = await self._desk.ledger.read(
-                lambda connection: load_context(
-                    connection, self._desk.rules, delivery, integration, boot
-                )
+                lambda connection: load_context(connection, self._desk.rules, delivery, integration)
             )
             outcome = await self._desk.performer.look_up(
                 delivery, integration, context, tenant.books or ""

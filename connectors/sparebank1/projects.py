@@ -30,7 +30,7 @@ from connectors.sparebank1.responses import (
     uncertain,
     written,
 )
-from connectors.sparebank1.wire import Row, integer, text
+from connectors.sparebank1.wire import Row, Unreadable, decode, integer, text
 from schemas.events import EntityType, Project, ProjectState
 from schemas.failures import Change, Reference
 
@@ -154,9 +154,14 @@ class _Delivery:
         answer = yield from write(self.books, request, intent)
         if isinstance(answer, ForeignKeyFault):
             return answer.unsure
-        if isinstance(answer, Answer | Refusal):
-            return isinstance(answer, Answer)
-        return answer
+        if isinstance(answer, Refusal):
+            return False
+        if not isinstance(answer, Answer):
+            return answer
+        # Nothing is promised of the body, but a page of a proxy has moved no project.
+        nothing_said = not answer.body.strip()
+        read = nothing_said or not isinstance(decode(answer.body), Unreadable)
+        return True if read else uncertain(intent, answer)
 
     def _fault(self, fault: ForeignKeyFault, customer_id: int) -> Generator[Step, Any, Verdict]:
         """A 500 that blames an id: the customer's is the only one that we sent."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, Select, bindparam, select
 
 from schemas.failures import Failure
 from streams.core.model import EntityRow, Sibling
@@ -19,7 +19,28 @@ from streams.ledger.rows import (
 )
 from streams.ledger.tables import deliveries, entities, lanes
 
-_OPEN_OR_DEAD = state_is(*sorted(OPEN), State.DEAD)
+# Statements are built once: composing one costs more than running it.
+_EPOCHS = select(lanes.c.lane, lanes.c.epoch).where(
+    lanes.c.lane.in_(bindparam("lanes", expanding=True))
+)
+_EPOCHS_LOCKED = _EPOCHS.order_by(lanes.c.lane).with_for_update(read=True)
+_ENTITIES = select(entities).where(entities.c.entity_key.in_(bindparam("keys", expanding=True)))
+_ENTITIES_LOCKED = _ENTITIES.order_by(entities.c.entity_key).with_for_update()
+_SIBLINGS = (
+    select(
+        deliveries.c.ordinal,
+        deliveries.c.delivery_id,
+        deliveries.c.entity_key,
+        deliveries.c.state,
+        deliveries.c.sequence,
+        deliveries.c.failure,
+    )
+    .where(
+        deliveries.c.entity_key.in_(bindparam("keys", expanding=True)),
+        state_is(*sorted(OPEN), State.DEAD),
+    )
+    .order_by(deliveries.c.entity_key, deliveries.c.ordinal)
+)
 
 
 def owned(connection: Connection, epochs: Mapping[int, int]) -> frozenset[int]:
@@ -33,10 +54,8 @@ def owned(connection: Connection, epochs: Mapping[int, int]) -> frozenset[int]:
 
 def epochs_now(connection: Connection, of: Iterable[int]) -> dict[int, int]:
     """The epochs in force, with their rows locked as `owned` does."""
-    query = select(lanes.c.lane, lanes.c.epoch).where(lanes.c.lane.in_(sorted(of)))
-    if connection.dialect.name == "postgresql":
-        query = query.order_by(lanes.c.lane).with_for_update(read=True)
-    return {row.lane: row.epoch for row in connection.execute(query)}
+    query = _EPOCHS_LOCKED if connection.dialect.name == "postgresql" else _EPOCHS
+    return {row.lane: row.epoch for row in connection.execute(query, {"lanes": sorted(of)})}
 
 
 def locked(connection: Connection, query: Select[Any]) -> Select[Any]:
@@ -49,27 +68,23 @@ def locked(connection: Connection, query: Select[Any]) -> Select[Any]:
     return query.with_for_update(of=deliveries)
 
 
-def load_entities(
-    connection: Connection, lane_of: Mapping[str, int], boot: str
-) -> dict[str, EntityRow]:
+def load_entities(connection: Connection, lane_of: Mapping[str, int]) -> dict[str, EntityRow]:
     """Entity rows by key, locked; a row is made for what the ledger does not know yet."""
-    found = _read_entities(connection, list(lane_of), boot)
+    found = _read_entities(connection, list(lane_of))
     missing = [key for key in lane_of if key not in found]
     if missing:
         rows = [{"entity_key": key, "lane": lane_of[key]} for key in missing]
         connection.execute(insert_new(connection, entities), rows)
-        found.update(_read_entities(connection, missing, boot))
+        found.update(_read_entities(connection, missing))
     return found
 
 
-def _read_entities(connection: Connection, keys: list[str], boot: str) -> dict[str, EntityRow]:
+def _read_entities(connection: Connection, keys: list[str]) -> dict[str, EntityRow]:
     found: dict[str, EntityRow] = {}
     for part in chunks(sorted(keys)):
-        query = select(entities).where(entities.c.entity_key.in_(part))
-        if connection.dialect.name == "postgresql":
-            query = query.order_by(entities.c.entity_key).with_for_update()
-        for row in connection.execute(query):
-            found[row.entity_key] = entity_of(row, boot)
+        query = _ENTITIES_LOCKED if connection.dialect.name == "postgresql" else _ENTITIES
+        for row in connection.execute(query, {"keys": part}):
+            found[row.entity_key] = entity_of(row)
     return found
 
 
@@ -77,19 +92,7 @@ def load_siblings(connection: Connection, keys: Iterable[str]) -> dict[str, list
     """Open and dead deliveries by the key of their entity, oldest first."""
     found: dict[str, list[Sibling]] = {}
     for part in chunks(sorted(set(keys))):
-        query = (
-            select(
-                deliveries.c.ordinal,
-                deliveries.c.delivery_id,
-                deliveries.c.entity_key,
-                deliveries.c.state,
-                deliveries.c.sequence,
-                deliveries.c.failure,
-            )
-            .where(deliveries.c.entity_key.in_(part), _OPEN_OR_DEAD)
-            .order_by(deliveries.c.entity_key, deliveries.c.ordinal)
-        )
-        for row in connection.execute(query):
+        for row in connection.execute(_SIBLINGS, {"keys": part}):
             found.setdefault(row.entity_key, []).append(_sibling(row))
     return found
 

@@ -1,7 +1,9 @@
 """Which ready deliveries may be decided now, oldest first, and what their books already hold."""
 
+from collections.abc import Sequence
+
 import msgspec
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from connectors.integrations import DATA_TYPE
 from schemas.events import EntityType
@@ -31,13 +33,13 @@ def candidates(
     wanted = want.sends + spare
     carried = [kind for kind, data in DATA_TYPE.items() if want.integration.carries(data)]
     kinds = [kind for kind in carried if kind is not EntityType.INVOICE]
-    others = _ready(connection, want, own, wanted, _kind(*kinds)) if kinds else []
+    others = _ready(connection, want, own, wanted, kinds) if kinds else []
     free = 0
     if EntityType.INVOICE in carried:
         free = min(bookings_left(connection, want), want.sends)
     invoices: list[StoredDelivery] = []
     if free > 0:
-        invoices = _ready(connection, want, own, free + spare, _kind(EntityType.INVOICE))
+        invoices = _ready(connection, want, own, free + spare, [EntityType.INVOICE])
     full = len(others) == wanted or (free > 0 and len(invoices) == free + spare)
     both = sorted([*others, *invoices], key=lambda d: d.ordinal)
     return both[:1] if want.probe else both, full
@@ -47,16 +49,8 @@ def bookings_left(connection: Connection, want: Want) -> int:
     """How many more bookings of the integration may be in flight, over all workers."""
     if want.bookings <= 0:
         return 0
-    query = (
-        select(func.count())
-        .select_from(deliveries)
-        .where(
-            state_is(State.SENDING),
-            deliveries.c.integration == want.integration.id,
-            deliveries.c.entity_type == EntityType.INVOICE.value,
-        )
-    )
-    return max(0, want.bookings - int(connection.execute(query).scalar_one()))
+    sending = connection.execute(_BOOKINGS, {"name": want.integration.id}).scalar_one()
+    return max(0, want.bookings - int(sending))
 
 
 def held_cause(failure: Failure) -> str:
@@ -71,8 +65,7 @@ def merge_bookings(
 
     `keys`: entity key by invoice number. What is booked is kept per books (design section 6).
     """
-    query = select(bookings).where(bookings.c.books == books, bookings.c.number.in_(list(keys)))
-    for row in connection.execute(query):
+    for row in connection.execute(_BOOKED, {"books": books, "numbers": list(keys)}):
         key = keys[row.number]
         rows[key] = msgspec.structs.replace(
             rows[key],
@@ -87,8 +80,13 @@ def _untold(
 ) -> tuple[list[StoredDelivery], bool]:
     if not want.tell_held:
         return [], False
-    untold = deliveries.c.told.not_like(f"%{held_cause(held)}%")
-    found = _ready(connection, want, own, HELD_A_CLAIM, untold)
+    values = {
+        "name": want.integration.id,
+        "lanes": list(own),
+        "told": f"%{held_cause(held)}%",
+        "most": HELD_A_CLAIM,
+    }
+    found = [delivery_of(row) for row in connection.execute(_UNTOLD, values)]
     return found, len(found) == HELD_A_CLAIM
 
 
@@ -108,20 +106,43 @@ def _ready(
     want: Want,
     own: frozenset[int],
     limit: int,
-    also: ColumnElement[bool],
+    kinds: Sequence[EntityType],
 ) -> list[StoredDelivery]:
-    query = (
-        stored.where(
-            state_is(State.READY),
-            deliveries.c.integration == want.integration.id,
-            deliveries.c.lane.in_(own),
-            also,
-        )
-        .order_by(deliveries.c.ordinal)
-        .limit(limit)
+    values = {
+        "name": want.integration.id,
+        "lanes": list(own),
+        "kinds": [kind.value for kind in kinds],
+        "most": limit,
+    }
+    return [delivery_of(row) for row in connection.execute(_READY, values)]
+
+
+# Built once: composing a statement of this many columns costs more than running it.
+_READY_HERE = stored.where(
+    state_is(State.READY),
+    deliveries.c.integration == bindparam("name"),
+    deliveries.c.lane.in_(bindparam("lanes", expanding=True)),
+)
+_READY = (
+    _READY_HERE.where(deliveries.c.entity_type.in_(bindparam("kinds", expanding=True)))
+    .order_by(deliveries.c.ordinal)
+    .limit(bindparam("most"))
+)
+_UNTOLD = (
+    _READY_HERE.where(deliveries.c.told.not_like(bindparam("told")))
+    .order_by(deliveries.c.ordinal)
+    .limit(bindparam("most"))
+)
+_BOOKINGS = (
+    select(func.count())
+    .select_from(deliveries)
+    .where(
+        state_is(State.SENDING),
+        deliveries.c.integration == bindparam("name"),
+        deliveries.c.entity_type == EntityType.INVOICE.value,
     )
-    return [delivery_of(row) for row in connection.execute(query)]
-
-
-def _kind(*types: EntityType) -> ColumnElement[bool]:
-    return deliveries.c.entity_type.in_([each.value for each in types])
+)
+_BOOKED = select(bookings).where(
+    bookings.c.books == bindparam("books"),
+    bookings.c.number.in_(bindparam("numbers", expanding=True)),
+)

@@ -1,9 +1,10 @@
 """Changes gathered while a batch is decided, written with few statements at its end."""
 
+from functools import lru_cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Table, bindparam, update
+from sqlalchemy import Connection, Insert, Table, Update, bindparam, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from schemas.outcomes import FINAL, OutcomeKind
@@ -116,29 +117,38 @@ def _update_by(
             shape = tuple(sorted(columns))
             groups.setdefault(shape, []).append({"b_key": identity, **columns})
     for shape, values in groups.items():
-        statement = (
-            update(table)
-            .where(table.c[key] == bindparam("b_key"))
-            .values({name: bindparam(name) for name in shape})
+        connection.execute(_update(table, key, shape), values)
+
+
+# Few sets of columns are ever touched together; composing a statement costs more than running it.
+@lru_cache(maxsize=256)
+def _update(table: Table, key: str, shape: tuple[str, ...]) -> Update:
+    return (
+        update(table)
+        .where(table.c[key] == bindparam("b_key"))
+        .values({name: bindparam(name) for name in shape})
+    )
+
+
+@lru_cache(maxsize=256)
+def _upsert_entity(dialect_name: str, shape: tuple[str, ...]) -> Insert:
+    insert = (sqlite if dialect_name == "sqlite" else postgresql).insert(entities)
+    changed = {name: insert.excluded[name] for name in shape if name != "lane"}
+    statement: Insert = insert.on_conflict_do_nothing()
+    if changed:
+        statement = insert.on_conflict_do_update(
+            index_elements=[entities.c.entity_key], set_=changed
         )
-        connection.execute(statement, values)
+    return statement
 
 
 def _upsert_entities(connection: Connection, rows: dict[str, dict[str, Any]]) -> None:
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for key, columns in rows.items():
         shape = tuple(sorted(columns))
         groups.setdefault(shape, []).append({"entity_key": key, **columns})
     for shape, values in groups.items():
-        insert = dialect.insert(entities)
-        changed = {name: insert.excluded[name] for name in shape if name != "lane"}
-        if changed:
-            statement = insert.on_conflict_do_update(
-                index_elements=[entities.c.entity_key], set_=changed
-            )
-        else:
-            statement = insert.on_conflict_do_nothing()
+        statement = _upsert_entity(connection.dialect.name, shape)
         connection.execute(statement, values)
 
 

@@ -91,7 +91,7 @@ class _Claiming:
                 key = entity_key(delivery.integration, parent.entity_type, parent.number)
                 lane_of.setdefault(key, delivery.lane)
         if lane_of:
-            self.rows = load_entities(self.connection, lane_of, self.claim.now.boot)
+            self.rows = load_entities(self.connection, lane_of)
             self.siblings = load_siblings(self.connection, lane_of)
             # Read under the lock of the entity: another worker may have superseded a candidate.
             self.ready = {
@@ -176,8 +176,7 @@ class _Claiming:
             for parent in self.parents[delivery.ordinal]
         )
         return [
-            look(gate, child_ordinal=delivery.ordinal, wall=self.claim.now.wall)
-            for gate in gates
+            look(gate, child_ordinal=delivery.ordinal, wall=self.claim.now.wall) for gate in gates
         ]
 
     def _supersede(

@@ -28,11 +28,10 @@ def load_context(
     rules: Rules,
     delivery: StoredDelivery,
     integration: Integration,
-    boot: str,
 ) -> Context:
     """Read it all; changes nothing."""
     event = rules.event(delivery)
-    row = load_entity(connection, delivery.entity_key, boot)
+    row = load_entity(connection, delivery.entity_key)
     parents: dict[EntityType, Reference | None] = {}
     for parent in rules.parents(event, integration):
         key = entity_key(integration.id, parent.entity_type, parent.number)

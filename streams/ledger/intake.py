@@ -4,6 +4,7 @@ Guarded by unique keys alone, so that any worker may do it for any lane (design 
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -98,7 +99,12 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
 
 def insert_new(connection: Connection, table: Table) -> Any:
     """INSERT … ON CONFLICT DO NOTHING in the words of the database at hand."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    return _insert_new(connection.dialect.name, table)
+
+
+@lru_cache(maxsize=64)
+def _insert_new(dialect_name: str, table: Table) -> Any:
+    dialect = sqlite if dialect_name == "sqlite" else postgresql
     return dialect.insert(table).on_conflict_do_nothing()
 
 

@@ -42,7 +42,7 @@ def record_of(row: Any) -> Record:
     )
 
 
-def load_entity(connection: Connection, key: str, boot: str) -> EntityRow | None:
+def load_entity(connection: Connection, key: str) -> EntityRow | None:
     """One entity's row, without a lock; None where the ledger does not know it."""
     row = connection.execute(select(entities).where(entities.c.entity_key == key)).first()
-    return None if row is None else entity_of(row, boot)
+    return None if row is None else entity_of(row)

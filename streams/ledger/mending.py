@@ -26,7 +26,7 @@ def replay(act: Act) -> None:
     data = act.command.data
     asked = Asked(ids=data.deliveries, edit=data.edit, force=data.force)
     changes = Changes(act.rules, act.now)
-    for judged in judge(act.connection, act.rules, act.directory, asked, act.now.boot):
+    for judged in judge(act.connection, act.rules, act.directory, asked):
         refusal = judged.refusal
         if judged.delivery is not None and judged.delivery.lane not in act.own:
             refusal = OTHER_LANE

@@ -6,7 +6,7 @@ the others.
 """
 
 import msgspec
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, bindparam, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from schemas.events import EntityType
@@ -51,12 +51,38 @@ def make_gate(
     )
 
 
+# Built once: composing a statement costs more than running it.
+_CHILDREN = (
+    stored.where(
+        deliveries.c.waits_key == bindparam("key"),
+        deliveries.c.ordinal > bindparam("after"),
+        deliveries.c.lane.in_(bindparam("lanes", expanding=True)),
+        _PARKED,
+    )
+    .order_by(deliveries.c.ordinal)
+    .limit(CHUNK)
+)
+_OTHER_LANES = (
+    select(deliveries.c.lane)
+    .where(
+        deliveries.c.waits_key == bindparam("key"),
+        deliveries.c.lane.not_in(bindparam("lanes", expanding=True)),
+        _PARKED,
+    )
+    .distinct()
+)
+_WAITED_FOR = (
+    select(deliveries.c.waits_key)
+    .where(deliveries.c.waits_key.in_(bindparam("keys", expanding=True)))
+    .distinct()
+)
+
+
 def parked_keys(connection: Connection, keys: list[str]) -> list[str]:
     """Of these entities, those that somebody waits for."""
     found: list[str] = []
     for part in chunks(keys):
-        query = select(deliveries.c.waits_key).where(deliveries.c.waits_key.in_(part)).distinct()
-        found.extend(row.waits_key for row in connection.execute(query))
+        found.extend(row.waits_key for row in connection.execute(_WAITED_FOR, {"keys": part}))
     return found
 
 
@@ -73,7 +99,7 @@ def release(
     _signal_others(connection, key, own)
     if not children:
         return Released()
-    row = load_entities(connection, {key: children[0].lane}, now.boot)[key]
+    row = load_entities(connection, {key: children[0].lane})[key]
     siblings = load_siblings(connection, [key]).get(key, [])
     changes = Changes(rules, now)
     woken: set[str] = set()
@@ -90,26 +116,14 @@ def release(
 def _children(
     connection: Connection, key: str, own: frozenset[int], after: int
 ) -> list[StoredDelivery]:
-    query = (
-        stored.where(
-            deliveries.c.waits_key == key,
-            deliveries.c.ordinal > after,
-            deliveries.c.lane.in_(own),
-            _PARKED,
-        )
-        .order_by(deliveries.c.ordinal)
-        .limit(CHUNK)
-    )
-    return [delivery_of(row) for row in connection.execute(locked(connection, query))]
+    values = {"key": key, "after": after, "lanes": list(own)}
+    query = locked(connection, _CHILDREN)
+    return [delivery_of(row) for row in connection.execute(query, values)]
 
 
 def _signal_others(connection: Connection, key: str, own: frozenset[int]) -> None:
-    query = (
-        select(deliveries.c.lane)
-        .where(deliveries.c.waits_key == key, deliveries.c.lane.not_in(own), _PARKED)
-        .distinct()
-    )
-    _signal(connection, {row.lane for row in connection.execute(query)}, key, 0)
+    found = connection.execute(_OTHER_LANES, {"key": key, "lanes": list(own)})
+    _signal(connection, {row.lane for row in found}, key, 0)
 
 
 def _signal(connection: Connection, to: set[int], key: str, after: int) -> None:

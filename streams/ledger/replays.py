@@ -68,15 +68,13 @@ def load_by_id(connection: Connection, ids: list[str]) -> dict[str, StoredDelive
     return found
 
 
-def judge(
-    connection: Connection, rules: Rules, directory: Directory, asked: Asked, boot: str
-) -> list[Judged]:
+def judge(connection: Connection, rules: Rules, directory: Directory, asked: Asked) -> list[Judged]:
     """Judge every id, in the order given, each once. Changes nothing."""
     ids = list(dict.fromkeys(asked.ids))
     found = load_by_id(connection, ids)
     unsent = load_letters(connection, [i for i in ids if i not in found])
     keys = sorted({d.entity_key for d in found.values()})
-    rows = _entity_rows(connection, keys, boot)
+    rows = _entity_rows(connection, keys)
     siblings = load_siblings(connection, keys)
     booked = _booked(connection, list(found.values()), rows)
     judged = []
@@ -162,11 +160,11 @@ def _at(tree: Any, path: str) -> str | None:
     return tree if isinstance(tree, str) else msgspec.json.encode(tree).decode()
 
 
-def _entity_rows(connection: Connection, keys: list[str], boot: str) -> dict[str, EntityRow]:
+def _entity_rows(connection: Connection, keys: list[str]) -> dict[str, EntityRow]:
     found: dict[str, EntityRow] = {}
     for part in chunks(keys):
         query = select(entities).where(entities.c.entity_key.in_(part))
-        found.update({row.entity_key: entity_of(row, boot) for row in connection.execute(query)})
+        found.update({row.entity_key: entity_of(row) for row in connection.execute(query)})
     return found
 
 

@@ -183,8 +183,8 @@ def delivery_of(row: Row[Any]) -> StoredDelivery:
     )
 
 
-def entity_of(row: Row[Any], boot: str) -> EntityRow:
-    """One row of `entities` as a value; times of another boot count for nothing."""
+def entity_of(row: Row[Any]) -> EntityRow:
+    """One row of `entities` as a value."""
     applied = (
         None if row.applied_ordinal is None else Version(row.applied_ordinal, row.applied_sequence)
     )

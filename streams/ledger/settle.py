@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from schemas.events import EntityType
 from schemas.failures import Notable
@@ -28,6 +28,11 @@ _OUTCOME = {
     State.MANUAL: OutcomeKind.MANUAL,
     State.DEAD: OutcomeKind.DEAD,
 }
+
+
+_PRESENT = select(
+    deliveries.c.ordinal, deliveries.c.state, deliveries.c.outcomes, deliveries.c.told
+).where(deliveries.c.ordinal.in_(bindparam("ordinals", expanding=True)))
 
 
 class Settlement(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,7 +112,7 @@ class _Settling:
         ]
         lane_of = {item.delivery.entity_key: item.delivery.lane for _, item in live}
         if lane_of:
-            self.rows = load_entities(self.connection, lane_of, self.now.boot)
+            self.rows = load_entities(self.connection, lane_of)
             self.siblings = load_siblings(self.connection, lane_of)
         done: dict[int, Conclusion] = {}  # by the item's place in the batch
         for place, item in live:
@@ -123,13 +128,7 @@ class _Settling:
     def _present(self) -> dict[int, tuple[State, int, str]]:
         found: dict[int, tuple[State, int, str]] = {}
         for part in chunks([item.delivery.ordinal for item in self.items]):
-            query = select(
-                deliveries.c.ordinal,
-                deliveries.c.state,
-                deliveries.c.outcomes,
-                deliveries.c.told,
-            ).where(deliveries.c.ordinal.in_(part))
-            for row in self.connection.execute(query):
+            for row in self.connection.execute(_PRESENT, {"ordinals": part}):
                 found[row.ordinal] = (State(row.state), row.outcomes, row.told)
         return found
 
@@ -198,9 +197,7 @@ class _Settling:
         columns: dict[str, Any] = {"claimed_by": None}
         reference = item.result.reference
         # What a look-up settles for an invoice is another record that it needs: a product.
-        another = (
-            item.result.what is What.SETTLED and delivery.entity_type is EntityType.INVOICE
-        )
+        another = item.result.what is What.SETTLED and delivery.entity_type is EntityType.INVOICE
         if done.in_books and reference is not None and not another:
             columns["in_books"] = True
             columns["reference"] = as_blob(reference)

@@ -231,7 +231,7 @@ def _answer(connection: Connection, rules: Rules, item: Answered) -> frozenset[s
     if item.lane not in own:
         return frozenset()
     now = item.now
-    load_entities(connection, {item.key: item.lane}, now.boot)
+    load_entities(connection, {item.key: item.lane})
     changes = Changes(rules, now)
     waited_for = bool(parked_keys(connection, [item.key]))
     again = now.elapsed + item.again_in if waited_for else None

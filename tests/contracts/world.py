@@ -119,6 +119,13 @@ class World(ABC):
             self.connector, self.http, self.credentials, self.cache, self.clock, deadline_s
         )
 
+    def unplug(self) -> None:
+        """Call where nobody listens from now on."""
+        here = {"base_url": "http://127.0.0.1:1/api/v1", "identity_url": "http://127.0.0.1:1"}
+        self.here = msgspec.structs.replace(self.here, **here)
+        nobody = frozenset({"127.0.0.1:1"})
+        self.http.allow(nobody, nobody)
+
     # --- the way in ---------------------------------------------------------------------------
 
     @abstractmethod
@@ -234,13 +241,18 @@ class Place(msgspec.Struct, frozen=True):
     hostile: bool
     id: str
 
-    def run(self, story: Story, *, lawful: bool = True) -> None:
-        """Tell a story in a fresh world; unless `lawful` is False nothing in it may break rules."""
+    def run(self, story: Story, *, lawful: bool = True, unplugged: bool = False) -> None:
+        """Tell a story in a fresh world; unless `lawful` is False nothing in it may break rules.
+
+        `unplugged`: nobody listens where the accounting system should be.
+        """
 
         async def whole() -> None:
             world = self.make(PassingClock(), self.hostile)
             async with AsyncExitStack() as stack:
                 await world.start(stack)
+                if unplugged:
+                    world.unplug()
                 await story(world)
                 if lawful:
                     assert world.violations() == []

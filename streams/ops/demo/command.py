@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 import click
+import msgspec
 from aiokafka.errors import KafkaError
 from rich.console import Console
 
@@ -21,7 +22,7 @@ from streams.ops.command_base import CommandEnds, Exit, example, json_option
 from streams.ops.demo import keeping
 from streams.ops.demo.course import Course
 from streams.ops.demo.processes import DemoError, Interrupted, Machine, end_on_signals
-from streams.ops.demo.report import WIDTH_WITHOUT_TERMINAL, Show
+from streams.ops.demo.report import WIDTH_WITHOUT_TERMINAL, Kept, Show
 
 DEFAULT_EVENTS: Final = 400
 KEPT_DIRECTORY: Final = "moment-sync-demo"
@@ -139,10 +140,10 @@ def _kept(place: _Place, events: int, *, as_json: bool, tell: keeping.Tell) -> i
     show = _show(as_json=as_json)
     course = Course(machine, show, events=events, run=run, keep=True)
     try:
-        code = _guarded(lambda: _judged(course, as_json=as_json))
-        if machine.base_urls:  # else it did not come so far that anything could be kept
-            words = _show(as_json=as_json, always=True)
-            words.kept(machine.settings, str(place.path), f"kill {os.getpid()}")
+        kept = Kept(str(place.path), os.getpid(), machine.settings)
+        code = _guarded(lambda: _judged(course, as_json=as_json, kept=kept))
+        if code in {Exit.DONE, Exit.FOUND}:  # else it did not come so far that it could be used
+            _show(as_json=as_json, always=True).kept(kept)
             tell(code)
             keeping.wait_for_end()
     except Interrupted as interrupted:
@@ -154,10 +155,10 @@ def _kept(place: _Place, events: int, *, as_json: bool, tell: keeping.Tell) -> i
     return code
 
 
-def _judged(course: Course, *, as_json: bool) -> int:
+def _judged(course: Course, *, as_json: bool, kept: Kept | None = None) -> int:
     summary = course.run()
     if as_json:
-        out.document(summary)
+        out.document(msgspec.structs.replace(summary, kept=kept))
     return int(Exit.FOUND if summary.violations else Exit.DONE)
 
 

@@ -20,7 +20,7 @@ from streams.ops.demo.day import Day, write_day
 from streams.ops.demo.expectations import Expectations, expect
 from streams.ops.demo.flow import STALLED_S, Sender, Watch, watching
 from streams.ops.demo.observing import read_all_books, wait_until_ready
-from streams.ops.demo.processes import START_S, DemoError, Machine
+from streams.ops.demo.processes import START_S, DemoError, Machine, program_name
 from streams.ops.demo.report import Seconds, Show, Summary
 from streams.settings import Settings
 
@@ -53,6 +53,7 @@ class Course:
         cluster goes away.
         """
         started = time.monotonic()
+        self._show.opening()
         with self._show.step("Apache Kafka 4.3") as say:
             settings = self._start_kafka(say)
         kafka = time.monotonic()
@@ -103,10 +104,7 @@ class Course:
         machine = self._machine
         with self._show.step("Two accounting systems") as say:
             machine.start_simulators()
-            say(
-                "SpareBank 1 Regnskap for three companies and DK+ for two, simulated: "
-                + ", ".join(machine.base_urls.values())
-            )
+            say("SpareBank 1 Regnskap for three companies, DK+ for two (simulators)")
         with self._show.step("A worker") as say:
             machine.start_worker()
             url = f"http://{settings.web.host}:{settings.web.port}/readyz"
@@ -156,8 +154,8 @@ class Course:
     ) -> None:
         self._show.day(day)
         self._show.outcomes(told)
-        self._show.dead_letters(told.letters, list(told.outcomes.values()))
-        self._show.mending(told.letters, kept=self._keep)
+        self._show.dead_letters(told)
+        self._show.mending(told.letters, program_name(), kept=self._keep)
         self._show.verdict(summary, sum(len(books.bookings) for books in found.values()))
 
     def remove_topics(self) -> None:

@@ -28,11 +28,11 @@ BULK_CUSTOMER: Final = 101  # customers below are those of the stories
 BULK_INVOICE: Final = 50_001
 
 TWICE: Final = "sent twice, in both modes"
-EARLY: Final = "before their project and customer"
+EARLY: Final = "sent before their project or customer"
 STALE: Final = "older states that arrive late"
 CHANGE: Final = "changes of what is in the books"
 CREDIT: Final = "credit notes"
-REFUSED: Final = "to be refused, or to wait for what was refused"
+REFUSED: Final = "that must be refused, or that name what was refused"
 UNREADABLE: Final = "that cannot be taken at all"
 
 replace = msgspec.structs.replace
@@ -179,10 +179,11 @@ def _twice(writer: Writer) -> Story:
     lines = (line_of(FJORD, items_of(FJORD)[0], Decimal(99)),)
     other = invoice_of(FJORD, 1004, customer_of(FJORD, 4).number, lines)
     yield writer.event(other, about=REFUSED)
-    reused = replace(customer_of(FJORD, 4), name="Another name under the same id")
-    first = writer.event(customer_of(FJORD, 5))
+    customer = customer_of(FJORD, 5)
+    first = writer.event(customer)
     yield first
-    yield writer.event(reused, again=first.id, about=UNREADABLE)
+    other_name = replace(customer, name="Another name under the same id")
+    yield writer.event(other_name, again=first.id, about=UNREADABLE)
 
 
 def _credits(writer: Writer) -> Story:

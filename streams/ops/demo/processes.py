@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from streams.ops.demo.companies import Kind
 from streams.ops.demo.work_files import WorkFiles
 from streams.settings import PREFIX
 
+PROGRAM: Final = "moment-sync"
 KAFKA: Final = PREFIX + "KAFKA"
 PROJECT: Final = Path(__file__).parents[3]  # where `streams` is found, installed or not
 START_S: Final = 60.0  # of a simulator or a worker: far above what a busy machine takes
@@ -40,7 +42,7 @@ WORKER_SETTINGS: Final[Mapping[str, str]] = {
     "DKPLUS_TIMEOUT": "10s",
     "SPAREBANK1_SETTLE": "2s",
     "DKPLUS_SETTLE": "2s",
-    "DRAIN": "10s",
+    "DRAIN": "5s",
 }
 
 
@@ -155,6 +157,16 @@ class Machine:
         node, self._node = self._node, None
         if node is not None:
             node.stop()
+
+
+def program_name() -> str:
+    """How a person calls our command here: it may lie in an environment that is not active."""
+    if (
+        shutil.which(PROGRAM) is None
+        and (beside := Path(sys.executable).with_name(PROGRAM)).exists()
+    ):
+        return os.path.relpath(beside)
+    return PROGRAM
 
 
 def _command(*words: str) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
@@ -21,6 +21,7 @@ from streams.ops.demo.day import Day
 MEMORY_MAX_MB: Final = 150  # of a worker, as the project promises
 WIDTH_WITHOUT_TERMINAL: Final = 100
 VIOLATIONS_SHOWN: Final = 30  # the rest is counted; `--json` has them all
+ORDINARY: Final = "ordinary customers, projects and invoices"
 _OPENING: Final = "moment-sync demo: a day of events, from Kafka into the books"
 
 
@@ -33,7 +34,15 @@ class Seconds(msgspec.Struct, frozen=True, kw_only=True):
     flow: float
 
 
-class Summary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class Kept(msgspec.Struct, frozen=True):
+    """What `--keep` left running. `pid`: SIGTERM to it stops everything."""
+
+    directory: str
+    pid: int
+    settings: dict[str, str]
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """The one document of `--json`."""
 
     events: int
@@ -45,6 +54,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     events_per_second: float
     worker_max_rss_megabytes: float | None
     violations: list[str]
+    kept: Kept | None = None
 
 
 class Show:
@@ -53,10 +63,14 @@ class Show:
     def __init__(self, console: Console | None) -> None:
         self._console = console
 
-    def _print(self, *things: object, indent: int = 0) -> None:
-        if self._console is not None:
-            for thing in things:
-                self._console.print(Padding(thing, (0, 0, 0, indent)))  # type: ignore[arg-type]
+    def _print(self, thing: RenderableType, indent: int = 0) -> None:
+        if self._console is None:
+            return
+        with self._console.capture() as drawn:
+            self._console.print(Padding(thing, (0, 0, 0, indent)))
+        lines = drawn.get().splitlines()  # rich fills lines up with blanks, which nobody wants
+        self._console.file.write("".join(f"{line.rstrip()}\n" for line in lines))
+        self._console.file.flush()
 
     def blank(self) -> None:
         """An empty line."""
@@ -88,9 +102,9 @@ class Show:
 
             yield say
         took = f"{time.monotonic() - started:5.1f} s"
-        self._print(
-            Text.assemble(("✓ ", "green"), f"{name:<26}", (took, "dim"), f"   {details[-1]}")
-        )
+        if self._console is not None:
+            line = Text.assemble(("✓ ", "green"), f"{name:<24}", (took, "dim"), f"   {details[-1]}")
+            self._console.print(line, soft_wrap=True)
 
     @contextlib.contextmanager
     def bars(self, totals: Mapping[str, int]) -> Iterator[Callable[[Mapping[str, int]], None]]:
@@ -116,14 +130,13 @@ class Show:
 
     def day(self, day: Day) -> None:
         """What the day held."""
-        emissions = day.emissions
-        abouts = Counter(emission.about for emission in emissions if emission.about)
-        self.blank()
-        self._print(Text(f"The day: {len(emissions)} records, among them", style="bold"))
+        abouts = Counter(emission.about or ORDINARY for emission in day.emissions)
         rows = Table.grid(padding=(0, 2))
         rows.add_column(justify="right")
-        for about, count in abouts.items():
+        for about, count in sorted(abouts.items(), key=lambda item: -item[1]):
             rows.add_row(str(count), about)
+        self.blank()
+        self._print(Text(f"The day: {len(day.emissions)} events", style="bold"))
         self._print(rows, indent=2)
 
     def outcomes(self, told: Told) -> None:
@@ -142,45 +155,46 @@ class Show:
         self._print(Text("Outcomes", style="bold"))
         self._print(table, indent=2)
 
-    def dead_letters(self, letters: Sequence[Letter], outcomes: Sequence[Outcome]) -> None:
+    def dead_letters(self, told: Told) -> None:
         """One of each kind of dead letter, in the words that its reader gets."""
         kinds: dict[str, list[Letter]] = {}
-        for letter in sorted(letters, key=lambda one: "delivery-id" not in one.says):
+        for letter in sorted(told.letters, key=lambda one: "delivery-id" not in one.says):
             kinds.setdefault(letter.says.get("code", ""), []).append(letter)
-        rows = Table.grid(padding=(0, 2))
-        rows.add_column(no_wrap=True)
-        rows.add_column()
+        self.blank()
+        count = f"Dead letters: {len(told.letters)}, here one of each kind"
+        self._print(Text(count, style="bold"))
         for code, alike in kinds.items():
             says = alike[0].says
-            where = f"{says.get('entity', '')}\n{says.get('integration', '')}".strip()
-            more = f" (and {len(alike) - 1} more)" if len(alike) > 1 else ""
-            words = Text.assemble(
-                says.get("text", ""),
-                (f"\n→ {says.get('action', '')}", "green"),
-                (f"\n{code}{more}", "dim"),
-            )
-            rows.add_row(Text(where, style="bold"), words)
-        self.blank()
-        self._print(Text(f"Dead letters: {len(letters)}, one of each kind", style="bold"))
-        self._print(rows, indent=2)
-        self._waiting(outcomes)
+            names = (says.get("entity"), says.get("integration"))
+            where = " in ".join(name for name in names if name)
+            title = f"{where}  " if where else ""
+            more = f", {len(alike)} of them" if len(alike) > 1 else ""
+            self._print(Text.assemble(title, (f"{code}{more}", "dim")), indent=2)
+            self._print(Text(says.get("text", "")), indent=4)
+            if where:  # the others are for those who write the events
+                self._print(Text(f"→ {says.get('action', '')}", style="green"), indent=4)
+        self._waiting(list(told.outcomes.values()))
 
     def _waiting(self, outcomes: Sequence[Outcome]) -> None:
-        blocked = [one for one in outcomes if one.outcome is OutcomeKind.BLOCKED]
-        names = ", ".join(f"{one.entity.type}/{one.entity.number}" for one in blocked)
+        ended = {one.delivery_id for one in outcomes if one.final}
+        blocked = [
+            f"{one.entity.type}/{one.entity.number} in {one.integration}"
+            for one in outcomes
+            if one.outcome is OutcomeKind.BLOCKED and one.delivery_id not in ended
+        ]
         if blocked:
             self.blank()
-            self._print(Text("Waiting for one of these, and going by themselves after it:"))
-            self._print(Text(names), indent=2)
-        manual = [one for one in outcomes if one.manual is not None]
+            self._print(Text("Waiting for what is not in the books; they go when it comes"))
+            self._print(Text(", ".join(sorted(blocked))), indent=2)
+        manual = [one.manual.text for one in outcomes if one.manual is not None]
         if manual:
             self.blank()
-            self._print(Text("To be done by hand, since DK+ cannot change a project:"))
-            for one in manual:
-                self._print(Text(one.manual.text if one.manual else ""), indent=2)
+            self._print(Text("For a person to do, since DK+ cannot change a project"))
+            for text in manual:
+                self._print(Text(text), indent=2)
 
-    def mending(self, letters: Sequence[Letter], *, kept: bool) -> None:
-        """The command lines that mend one of them."""
+    def mending(self, letters: Sequence[Letter], program: str, *, kept: bool) -> None:
+        """The command lines that mend one of them; `program` is how ours is called here."""
         found = [one for one in letters if one.says.get("code") == "vat-code-unknown"]
         if not found:
             return
@@ -189,9 +203,9 @@ class Show:
         self.blank()
         self._print(Text("To mend one: look at it, correct it, send it again", style="bold"))
         self.commands(
-            "moment-sync deadletters list",
-            f"moment-sync deadletters show {letter}",
-            f"moment-sync deadletters replay {letter} --edit '{field}=3' \\",
+            f"{program} deadletters list",
+            f"{program} deadletters show {letter}",
+            f"{program} deadletters replay {letter} --edit '{field}=3' \\",
             "    --by you --reason 'VAT code 99 was a slip'",
         )
         if not kept:
@@ -233,19 +247,13 @@ class Show:
         if len(wrong) > VIOLATIONS_SHOWN:
             self._print(Text(f"and {len(wrong) - VIOLATIONS_SHOWN} more"), indent=2)
 
-    def kept(self, settings: Mapping[str, str], directory: str, stop: str) -> None:
+    def kept(self, kept: Kept) -> None:
         """How to work with what was left running."""
         self.blank()
-        self._print(Text("Left running. To work with it, in this directory or any other:", "bold"))
-        self.commands(*(f"export {name}={_quoted(value)}" for name, value in settings.items()))
-        self.blank()
-        self._print(Text(f"Its files and logs are in {directory}"))
-        self._print(Text("To stop it all:"))
-        self.commands(stop)
-
-    def note(self, words: str) -> None:
-        """One more thing to know."""
-        self._print(Text(words))
+        self._print(Text("Everything is left running. To work with it", style="bold"))
+        self.commands(*(f"export {n}={_quoted(value)}" for n, value in kept.settings.items()))
+        self._print(Text(f"Its files and logs are in {kept.directory}. To stop it all"))
+        self.commands(f"kill {kept.pid}")
 
 
 def _quoted(value: str) -> str:

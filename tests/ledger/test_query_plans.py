@@ -1,0 +1,176 @@
+"""The hot queries go through the partial indexes: no table is scanned, however long it grows."""
+
+import re
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import event, text
+
+from schemas.events import EntityType
+from streams.ledger.candidates import bookings_left, candidates
+from streams.ledger.context import load_context
+from streams.ledger.holds import load_holds
+from streams.ledger.last_states import last_event
+from streams.ledger.outbox import unpublished
+from tests.ledger.conftest import play
+from tests.ledger.stage import (
+    ACCESS,
+    COMPANY,
+    HOLD,
+    LANES,
+    REFUSED,
+    RETRY,
+    SB1,
+    UNSURE,
+    Stage,
+    Worker,
+    applied,
+    customer,
+    invoice,
+    key_of,
+    project,
+)
+
+# A handful of rows each, however many deliveries there are.
+SMALL = {"lanes", "holds", "books", "signals", "meta", "source_offsets", "commands"}
+GROWS = {"deliveries", "inbox", "outbox", "entities", "attempts", "letters", "bookings", "audit"}
+
+
+@contextmanager
+def watched(s: Stage) -> Iterator[list[tuple[str, Any]]]:
+    """Every statement that the ledger runs, with its parameters."""
+    seen: list[tuple[str, Any]] = []
+
+    def note(_c: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        seen.append((statement, parameters))
+
+    engines = (s.ledger.engine, s.ledger._readers)
+    for engine in engines:
+        event.listen(engine, "before_cursor_execute", note)
+    yield seen
+    for engine in engines:
+        event.remove(engine, "before_cursor_execute", note)
+
+
+def plan(s: Stage, statement: str, parameters: Any) -> list[str]:
+    first = parameters[0] if isinstance(parameters, list) else parameters
+    with s.ledger.engine.connect() as connection:
+        rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", first)
+        return [row.detail for row in rows]
+
+
+def scanned(details: list[str]) -> list[str]:
+    """Tables that grow and are read from end to end."""
+    found = []
+    for detail in details:
+        match = re.match(r"SCAN (\w+)(.*)", detail)
+        if match and match[1] in GROWS and "USING" not in match[2]:
+            found.append(detail)
+    return found
+
+
+def explain(path: Path, work: Callable[[Stage], Awaitable[None]]) -> dict[str, list[str]]:
+    """The plan of each statement that `work` runs."""
+    plans: dict[str, list[str]] = {}
+
+    async def story(s: Stage) -> None:
+        await fill(s)
+        with watched(s) as seen:
+            await work(s)
+        for statement, parameters in seen:
+            if statement.split()[0] in {"SELECT", "UPDATE", "DELETE"}:
+                plans[statement] = plan(s, statement, parameters)
+
+    play(f"sqlite:///{path / 'ledger.db'}", story)
+    return plans
+
+
+async def fill(s: Stage) -> None:
+    """Some of everything, and the statistics of a large ledger as nobody ever gathered them."""
+    numbers = [str(100_100 + n) for n in range(20)]
+    await s.take(**{f"c{n}": customer(n) for n in numbers})
+    await s.worker.deliver(*(f"c{n}" for n in numbers))
+    await s.take(c=customer(), p=project(), i=invoice(), j=invoice("1002", "999999"))
+
+
+async def everything(s: Stage) -> None:
+    """What a worker does all day."""
+    w = s.worker
+    s.ledger.read_now(load_holds)
+    await s.take(a=customer("1"), b=customer("2"), d=customer("4"), e=customer("5"))
+    await s.take(a=customer("1"))
+    claimed = await w.claim_all()
+    await w.settle(claimed["c"], applied())
+    await w.settle(claimed["a"], RETRY)
+    await w.intend(claimed["b"])
+    await w.settle(claimed["b"], UNSURE)
+    await w.settle(claimed["d"], REFUSED)
+    await w.settle(claimed["e"], HOLD)
+    await w.claim(w.want(held=ACCESS))
+    await w.answer(key_of("customer", "999999"), None)
+    s.go_on(100)
+    ticked = await w.tick(sweep_after=0)
+    context = ticked.look_ups[0]
+    s.ledger.read_now(lambda c: load_context(c, s.rules, context, SB1))
+    await w.settle_look_up(context, applied())
+    s.ledger.read_now(lambda c: unpublished(c, "w1", 100))
+    s.ledger.read_now(lambda c: last_event(c, COMPANY, EntityType.CUSTOMER, "100042"))
+    await w.claim_all()
+    await Worker(s, "w2").own()
+
+
+@pytest.fixture(scope="module")
+def plans(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    return explain(tmp_path_factory.mktemp("plans"), everything)
+
+
+def test_no_statement_scans_a_table_that_grows(plans: dict[str, list[str]]) -> None:
+    assert len(plans) > 25, "the day was watched"
+    bad = {statement: scanned(details) for statement, details in plans.items()}
+    assert {statement: found for statement, found in bad.items() if found} == {}
+
+
+def using(plans: dict[str, list[str]], index: str) -> list[str]:
+    return [s for s, details in plans.items() if any(index in detail for detail in details)]
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        "deliveries_ready",
+        "deliveries_timed",
+        "deliveries_parked",
+        "deliveries_open_of_entity",
+        "deliveries_in_doubt",
+        "entities_ask",
+        "outbox_unpublished",
+        "inbox_entity",
+    ],
+)
+def test_every_partial_index_is_of_use(plans: dict[str, list[str]], index: str) -> None:
+    assert using(plans, index)
+
+
+def test_the_hot_queries_are_those_watched(tmp_path: Path) -> None:
+    """Each alone, so that a query that moves to another function is noticed."""
+
+    async def claim(s: Stage) -> None:
+        s.ledger.read_now(lambda c: candidates(c, s.worker.want(), LANES))
+
+    async def slots(s: Stage) -> None:
+        s.ledger.read_now(lambda c: bookings_left(c, s.worker.want()))
+
+    async def publish(s: Stage) -> None:
+        s.ledger.read_now(lambda c: unpublished(c, "w1", 100))
+
+    for n, (work, index) in enumerate(
+        ((claim, "deliveries_ready"), (slots, "deliveries_in_doubt"), (publish, "outbox_unpublished"))
+    ):
+        place = tmp_path / str(n)
+        place.mkdir()
+        for statement, details in explain(place, work).items():
+            assert any(index in detail for detail in details), (statement, details)
+    assert text
