@@ -69,13 +69,14 @@ Reply = Answer | NoAnswer
 class _Run:
     """What one run of a flow remembers."""
 
-    __slots__ = ("exchanges", "integration", "intend", "left")
+    __slots__ = ("exchanges", "integration", "intend", "left", "secrets")
 
     def __init__(self, integration: Integration, intend: Intend | None = None) -> None:
         self.integration = integration
         self.intend = intend
         self.exchanges: list[Exchange] = []
         self.left: Intent | None = None  # the last write whose bytes may have left
+        self.secrets = {integration.company_key}  # what was sent and must not be told
 
     def keep(self, *exchanges: Exchange) -> None:
         self.exchanges.extend(exchanges)
@@ -141,7 +142,7 @@ class Runner:
         except Exception as bug:  # a flow must not take the worker down, nor be lost
             _LOG.exception("a flow failed", extra={"integration": run.integration.id})
             verdict = broken(run, bug)
-        return Attempt(verdict=verdict, exchanges=tuple(run.exchanges))
+        return Attempt(verdict=_cleared(verdict, run.secrets), exchanges=tuple(run.exchanges))
 
     async def _drive(self, flow: Flow, run: _Run) -> Any:
         with closing(flow):
@@ -215,7 +216,9 @@ class Runner:
         if token is None or isinstance(reply, NoAnswer):
             return reply
         if reply.status != UNAUTHORISED:
-            self._credentials.heard(run.integration, token, accepted=True)
+            # That the client may list its companies does not say that it may enter this one.
+            if request.company_scoped:
+                self._credentials.heard(run.integration, token, accepted=True)
             return reply
         newer = await self._credentials.bearer(run.integration, refused=token)
         if isinstance(newer, NoAnswer):
@@ -251,8 +254,8 @@ class Runner:
         left = isinstance(reply, Answer) or reply.sent
         if not left:
             run.left = before
-        secrets = (token or "", run.integration.company_key)
-        exchange = _told(request, cleared(target, secrets), reply, secrets)
+        run.secrets.add(token or "")
+        exchange = _told(request, cleared(target, run.secrets), reply, run.secrets)
         run.keep(
             msgspec.structs.replace(
                 exchange,
@@ -294,7 +297,20 @@ def _headers(request: Request, integration: Integration, token: str | None) -> d
     return headers
 
 
-def _told(request: Request, target: str, reply: Reply, secrets: tuple[str, ...]) -> Exchange:
+def _cleared(verdict: T, secrets: set[str]) -> T:
+    """The verdict without secrets: a flow quotes answers, and knows no token to look for."""
+    failure = getattr(verdict, "failure", None)
+    if not isinstance(failure, Failure) or not isinstance(verdict, msgspec.Struct):
+        return verdict
+    told = msgspec.structs.replace(
+        failure,
+        parameters={name: cleared(text, secrets) for name, text in failure.parameters.items()},
+        answer=cleared(failure.answer, secrets) if failure.answer else failure.answer,
+    )
+    return msgspec.structs.replace(verdict, failure=told)
+
+
+def _told(request: Request, target: str, reply: Reply, secrets: set[str]) -> Exchange:
     if isinstance(reply, NoAnswer):
         return Exchange(
             kind=_READ,

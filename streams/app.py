@@ -6,20 +6,13 @@ import os
 import signal
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
-from urllib.parse import urlsplit
 
-from connectors.credentials import TokenCredentials
-from connectors.dkplus.connector import DkPlus
-from connectors.http import HttpSession
-from connectors.integrations import Integration, System
-from connectors.port import Clock, Connector
-from connectors.reference_cache import ReferenceCache
-from connectors.runner import Runner
-from connectors.secrets import SecretStore
-from connectors.sparebank1.connector import SpareBank1
+from connectors.integrations import Integration
+from connectors.port import Clock
 from streams.attempts import Performer
 from streams.book_rules import BookRules
 from streams.clock import SystemClock, new_id, new_random
+from streams.connecting import Connections
 from streams.dispatch import Dispatcher
 from streams.faust_app import IngestApp, build_faust_app
 from streams.ingest import run_ingest
@@ -60,43 +53,14 @@ class Worker:
         self._clock = clock or SystemClock()
         self._stop = asyncio.Event()
         self.ledger = Ledger(settings.ledger)
-        connectors: dict[System, Connector] = {
-            System.SPAREBANK1: SpareBank1(),
-            System.DKPLUS: DkPlus(),
-        }
+        self._connections = Connections(integrations.integrations, settings, environ, self._clock)
         self.rules = BookRules(
             integrations=lambda: self._by_id,
-            connectors=connectors,
+            connectors=self._connections.connectors,
             group=settings.group,
             version=VERSION,
             topic_prefix=settings.topic_prefix,
         )
-        self._http = HttpSession(*_hosts(integrations.integrations))
-        self._secrets = SecretStore(environ)
-        self._credentials = TokenCredentials(self._http, self._secrets, self._clock, new_id)
-        cache = ReferenceCache(self._clock)
-        deadlines = {
-            System.SPAREBANK1: settings.sparebank1_timeout_s,
-            System.DKPLUS: settings.dkplus_timeout_s,
-        }
-        runners = {
-            system: Runner(
-                connector, self._http, self._credentials, cache, self._clock, deadlines[system]
-            )
-            for system, connector in connectors.items()
-        }
-        random = new_random()
-
-        def performer(epochs: Mapping[int, int]) -> Performer:
-            return Performer(
-                ledger=self.ledger,
-                runners=runners,
-                settings=settings,
-                clock=self._clock,
-                random=random,
-                epochs=epochs,
-            )
-
         owner = new_id()
         self.dispatcher = Dispatcher(
             ledger=self.ledger,
@@ -105,7 +69,7 @@ class Worker:
             clock=self._clock,
             owner=owner,
             partitions=partitions,
-            performer=performer,
+            performer=self._performer,
         )
         self.outbox = LedgerOutbox(self.ledger, owner)
         names = TopicNames(prefix=settings.topic_prefix)
@@ -137,6 +101,16 @@ class Worker:
         """Whether the group is joined: lanes are assigned, or it has none to give."""
         return self.dispatcher.assigned_once.is_set() or self._app.ready
 
+    def _performer(self, epochs: Mapping[int, int]) -> Performer:
+        return Performer(
+            ledger=self.ledger,
+            runners=self._connections.runners,
+            settings=self.settings,
+            clock=self._clock,
+            random=new_random(),
+            epochs=epochs,
+        )
+
     def _companies(self) -> Mapping[str, Sequence[Integration]]:
         return self._in_force.by_company
 
@@ -160,7 +134,7 @@ class Worker:
             return
         self._in_force = fresh
         self._by_id = {one.id: one for one in fresh.integrations}
-        self._http.allow(*_hosts(fresh.integrations))
+        self._connections.set_up(fresh.integrations)
         self.dispatcher.set_up(self._by_id)
         log.info("the integrations file was read again", extra={"action": "integrations_read"})
 
@@ -172,7 +146,7 @@ class Worker:
         loop.add_signal_handler(signal.SIGHUP, self.reload)
         self.ledger.start()
         stop_publishing = asyncio.Event()
-        async with self._http:
+        async with self._connections:
             self.dispatcher.set_up(self._by_id)
             await self._web.start()
             publishing = asyncio.create_task(
@@ -193,7 +167,6 @@ class Worker:
             stop_publishing.set()
             await asyncio.wait({publishing, dispatching})
             await self._web.stop()
-            await self._credentials.close()
         await self.ledger.stop()
         failed = [task for task in (publishing, dispatching) if _error(task) is not None]
         for task in failed:
@@ -208,19 +181,3 @@ class Worker:
 
 def _error(task: "asyncio.Task[None]") -> BaseException | None:
     return None if task.cancelled() else task.exception()
-
-
-def _hosts(integrations: Sequence[Integration]) -> tuple[frozenset[str], frozenset[str]]:
-    """Every host that may be called, and of these the ones that may be private (loopback)."""
-    allowed: set[str] = set()
-    private: set[str] = set()
-    for one in integrations:
-        for url in (one.base_url, one.identity_url):
-            if not url:
-                continue
-            parts = urlsplit(url)
-            port = parts.port or (443 if parts.scheme == "https" else 80)
-            allowed.add(f"{parts.hostname}:{port}")
-            if parts.scheme == "http" or parts.port is not None:
-                private |= {f"{parts.hostname}", f"{parts.hostname}:{port}"}
-    return frozenset(allowed), frozenset(private)

@@ -8,8 +8,10 @@ from typing import Literal
 
 from schemas.arithmetic import minor_units_of, sum_of_lines
 from schemas.events import Invoice, InvoiceKind, InvoiceLine
+from schemas.failures import plain
 
 _CENT = Decimal("0.01")
+_SHOWN = Decimal("0.0001")  # finer than any rate or amount, coarser than a double's tail
 _HUNDRED = Decimal(100)
 # Digits: three factors of 18 digits and 6 decimals each, and the sum of thousands of those.
 _EXACT = Context(prec=120)
@@ -67,6 +69,11 @@ def converted(amount: Decimal, rate: Decimal) -> Decimal:
 def near(one: Decimal, other: Decimal, tolerance: Decimal) -> bool:
     """Whether two amounts differ by the tolerance at most."""
     return _EXACT.subtract(one, other).copy_abs() <= tolerance
+
+
+def shown(value: Decimal) -> str:
+    """A number of DK+ as people read it: doubles come with tails (contract dkplus A6)."""
+    return plain(value.quantize(_SHOWN, context=_EXACT))
 
 
 def hit_tolerance(lines: int) -> Decimal:

@@ -15,6 +15,7 @@ from connectors.dkplus.amounts import (
     gross_total,
     hit_tolerance,
     near,
+    shown,
     sign_of,
     warning_tolerance,
 )
@@ -213,7 +214,7 @@ def _differs(record: wire.InvoiceRecord, asked: Asked) -> tuple[Notable, ...]:
             converted(ours, asked.rate), theirs, hit_tolerance(asked.lines)
         )
         if not near_enough and not in_own:
-            parameters = {"moment": plain(ours), "books": plain(theirs)}
+            parameters = {"moment": plain(ours), "books": shown(theirs)}
             warnings.append(Notable(code=WarningCode.AMOUNT_DIFFERS, parameters=parameters))
             break
     if asked.project and wire.text_of(record.project).casefold() != asked.project.casefold():

@@ -7,7 +7,6 @@ from connectors.dkplus.invoices import deliver_invoice
 from connectors.dkplus.mapping import customer_content, project_content
 from connectors.dkplus.projects import deliver_project, read_project
 from connectors.dkplus.reference_data import read_company
-from connectors.dkplus.requests import get_product
 from connectors.integrations import Integration
 from connectors.port import (
     Absent,
@@ -94,7 +93,7 @@ def _resolved(job: Job, intent: Intent) -> Flow:
             if isinstance(found, Located):
                 return Settled(reference=found.reference)
         case products.CREATE:
-            found = yield from responses.read(get_product(intent.key), wire.PRODUCT, job.now)
+            found = yield from products.read_product(intent.key, job.now)
             if isinstance(found, wire.ProductRecord):
                 code = wire.text_of(found.item_code) or intent.key
                 return Settled(reference=Reference(id=code, number=code))

@@ -48,7 +48,7 @@ def locate(number: str, now: datetime | None) -> Flow:
     for form in (number, *kennitala.written_otherwise(number)):
         record = yield from responses.read(requests.get_customer(form), wire.CUSTOMER, now)
         if isinstance(record, wire.CustomerRecord):
-            return _located(number, record, wire.text_of(record.number) or form)
+            return _located(number, record, wire.text_of(record.number))
         if record is not None:
             return record
     return None

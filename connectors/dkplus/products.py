@@ -3,11 +3,13 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
 
 from connectors.dkplus import requests, responses, wire
+from connectors.dkplus.amounts import shown
 from connectors.dkplus.reference_data import is_exempt
 from connectors.port import Answer, Flow, Forget, Intent, Look, Refused, Unsure, Write
 from schemas.events import InvoiceLine
@@ -106,14 +108,26 @@ def description_of(line: CodedLine) -> str:
     return line.line.product_name or line.line.description or line.code
 
 
+def read_product(product: str, now: datetime | None) -> Flow:
+    """The product's record, None where there is none, or a `ReadFailure`.
+
+    `product` is in lower case. Another product's record is no answer to the question.
+    """
+    record = yield from responses.read(requests.get_product(product), wire.PRODUCT, now)
+    if isinstance(record, wire.ProductRecord):
+        code = wire.text_of(record.item_code)
+        if code.lower() != product:
+            return responses.not_understood(Answer(status=HTTPStatus.OK, body=code.encode()))
+    return record
+
+
 def _key(product: str) -> str:
     return f"{PRODUCT_KEY}{product}"
 
 
 def _fetch(product: str, now: datetime) -> Callable[[], Flow]:
     """What a `Look` fetches: the product's record, None, or a verdict."""
-    request = requests.get_product(product)
-    return lambda: responses.question(responses.read(request, wire.PRODUCT, now))
+    return lambda: responses.question(read_product(product, now))
 
 
 def _agrees(record: wire.ProductRecord, line: CodedLine) -> bool:
@@ -162,7 +176,7 @@ def _differs(line: CodedLine, books: Decimal | None) -> Refused:
     parameters = {
         "itemCode": line.code,
         "vatPercent": plain(line.line.vat_percent or Decimal(0)),
-        "booksPercent": plain(books or Decimal(0)),
+        "booksPercent": shown(books or Decimal(0)),
     }
     return Refused(
         failure=Failure(

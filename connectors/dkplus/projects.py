@@ -1,6 +1,7 @@
 """Projects in DK+: created, never changed (contract dkplus A3; contract moment, DK+)."""
 
 from datetime import datetime
+from http import HTTPStatus
 
 from connectors.dkplus import kennitala, requests, responses, wire
 from connectors.dkplus.customers import Located, locate
@@ -14,7 +15,12 @@ CREATE = "project.create"
 
 def read_project(number: str, now: datetime | None) -> Flow:
     """The project's record, None where there is none, or a `ReadFailure`."""
-    return responses.read(requests.get_project(number), wire.PROJECT, now)
+    record = yield from responses.read(requests.get_project(number), wire.PROJECT, now)
+    if isinstance(record, wire.ProjectRecord) and not _is_number(record, number):
+        # Another project, or none at all, is no answer to the question.
+        said = wire.text_of(record.number).encode()
+        return responses.not_understood(Answer(status=HTTPStatus.OK, body=said))
+    return record
 
 
 def reference_of(record: wire.ProjectRecord, number: str) -> Reference:

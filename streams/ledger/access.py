@@ -7,14 +7,14 @@ from sqlalchemy import Connection, Select, bindparam, select
 
 from schemas.failures import Failure
 from streams.core.model import EntityRow, Sibling
-from streams.core.states import OPEN, State
+from streams.core.states import State
 from streams.ledger.intake import chunks, insert_new
 from streams.ledger.rows import (
     StoredDelivery,
     delivery_of,
     entity_of,
     failure_of,
-    state_is,
+    open_or_dead,
     stored,
 )
 from streams.ledger.tables import deliveries, entities, lanes
@@ -37,7 +37,7 @@ _SIBLINGS = (
     )
     .where(
         deliveries.c.entity_key.in_(bindparam("keys", expanding=True)),
-        state_is(*sorted(OPEN), State.DEAD),
+        open_or_dead,
     )
     .order_by(deliveries.c.entity_key, deliveries.c.ordinal)
 )

@@ -11,7 +11,14 @@ from schemas.failures import Failure
 from streams.core.model import EntityRow
 from streams.core.states import State
 from streams.ledger.intake import insert_new
-from streams.ledger.rows import StoredDelivery, delivery_of, reference_of, state_is, stored
+from streams.ledger.rows import (
+    StoredDelivery,
+    delivery_of,
+    is_sending,
+    reference_of,
+    state_is,
+    stored,
+)
 from streams.ledger.tables import bookings, deliveries, holds
 from streams.ledger.work import Want
 
@@ -86,8 +93,13 @@ def _untold(
         "told": f"%{held_cause(held)}%",
         "most": HELD_A_CLAIM,
     }
-    found = [delivery_of(row) for row in connection.execute(_UNTOLD, values)]
-    return found, len(found) == HELD_A_CLAIM
+    found = [
+        delivery_of(row)
+        for kind in EntityType
+        for row in connection.execute(_UNTOLD, {**values, "kind": kind.value})
+    ]
+    oldest = sorted(found, key=lambda d: d.ordinal)[:HELD_A_CLAIM]
+    return oldest, len(oldest) == HELD_A_CLAIM
 
 
 def _lock_slots(connection: Connection, want: Want) -> None:
@@ -108,26 +120,24 @@ def _ready(
     limit: int,
     kinds: Sequence[EntityType],
 ) -> list[StoredDelivery]:
-    values = {
-        "name": want.integration.id,
-        "lanes": list(own),
-        "kinds": [kind.value for kind in kinds],
-        "most": limit,
-    }
-    return [delivery_of(row) for row in connection.execute(_READY, values)]
+    """The oldest of these kinds. Each is read alone: so the index has them in order already."""
+    values = {"name": want.integration.id, "lanes": list(own), "most": limit}
+    found = [
+        delivery_of(row)
+        for kind in kinds
+        for row in connection.execute(_READY, {**values, "kind": kind.value})
+    ]
+    return sorted(found, key=lambda d: d.ordinal)[:limit]
 
 
 # Built once: composing a statement of this many columns costs more than running it.
 _READY_HERE = stored.where(
     state_is(State.READY),
     deliveries.c.integration == bindparam("name"),
+    deliveries.c.entity_type == bindparam("kind"),
     deliveries.c.lane.in_(bindparam("lanes", expanding=True)),
 )
-_READY = (
-    _READY_HERE.where(deliveries.c.entity_type.in_(bindparam("kinds", expanding=True)))
-    .order_by(deliveries.c.ordinal)
-    .limit(bindparam("most"))
-)
+_READY = _READY_HERE.order_by(deliveries.c.ordinal).limit(bindparam("most"))
 _UNTOLD = (
     _READY_HERE.where(deliveries.c.told.not_like(bindparam("told")))
     .order_by(deliveries.c.ordinal)
@@ -137,7 +147,7 @@ _BOOKINGS = (
     select(func.count())
     .select_from(deliveries)
     .where(
-        state_is(State.SENDING),
+        is_sending,
         deliveries.c.integration == bindparam("name"),
         deliveries.c.entity_type == EntityType.INVOICE.value,
     )

@@ -159,6 +159,10 @@ def _failed(act: Act, error: Exception) -> Act:
         now=act.now,
         partly=act.progress,
     )
-    fresh.tell(FAILED, integration=act.command.data.integration, error=type(error).__name__)
+    why = type(error).__name__
+    for name in act.command.data.deliveries:
+        fresh.tell(FAILED, delivery_id=name, error=why)
+    if not act.command.data.deliveries:
+        fresh.tell(FAILED, integration=act.command.data.integration, error=why)
     fresh.flush()
     return fresh

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, case, or_, select, update
 from streams.core.states import State
 from streams.ledger.engine import Operation
 from streams.ledger.intake import insert_new
-from streams.ledger.rows import state_is
+from streams.ledger.rows import is_sending, state_is
 from streams.ledger.rules import Moment
 from streams.ledger.tables import deliveries, entities, lanes
 from streams.ledger.work import SEND_WITHIN_S
@@ -128,7 +128,7 @@ def _doubt(connection: Connection, new: frozenset[int], reborn: frozenset[int], 
         deliveries.c.integration,
         deliveries.c.intent,
         deliveries.c.send_by,
-    ).where(state_is(State.SENDING), deliveries.c.lane.in_(new))
+    ).where(is_sending, deliveries.c.lane.in_(new))
     back: list[dict[str, Any]] = []
     doubt: list[dict[str, Any]] = []
     for row in connection.execute(query):

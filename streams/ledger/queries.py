@@ -39,7 +39,9 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """One integration: how many deliveries in each state, when its oldest open one came, holds."""
 
     integration: str
-    states: dict[str, int]
+    states: dict[str, int] = {}
+    company: str | None = None
+    system: str | None = None
     oldest_open_at: float | None = None
     held: Failure | None = None
     held_since: float | None = None
@@ -63,11 +65,15 @@ def standings(connection: Connection) -> Standings:
         deliveries.c.state,
         func.count().label("many"),
         func.min(deliveries.c.received_at).label("oldest"),
+        func.min(deliveries.c.company).label("company"),
+        func.min(deliveries.c.system).label("system"),
     ).group_by(deliveries.c.integration, deliveries.c.state)
     states: dict[str, dict[str, int]] = {}
     oldest: dict[str, float] = {}
+    whose: dict[str, tuple[str, str]] = {}
     for row in connection.execute(query):
         states.setdefault(row.integration, {})[row.state] = row.many
+        whose[row.integration] = (row.company, row.system)
         if row.state in _OPEN:
             oldest[row.integration] = min(row.oldest, oldest.get(row.integration, row.oldest))
     held = load_holds(connection)
@@ -76,6 +82,8 @@ def standings(connection: Connection) -> Standings:
             Standing(
                 integration=name,
                 states=states.get(name, {}),
+                company=whose[name][0] if name in whose else None,
+                system=whose[name][1] if name in whose else None,
                 oldest_open_at=oldest.get(name),
                 held=held[name].failure if name in held else None,
                 held_since=held[name].since if name in held else None,
@@ -150,6 +158,14 @@ def command_states(connection: Connection, source: str, ids: Iterable[str]) -> d
         )
         found.update({row.ce_id: row.state for row in connection.execute(query)})
     return found
+
+
+def command_progress(connection: Connection, source: str, command: str) -> int:
+    """How far a command has come; grows while it is carried out in stretches."""
+    query = select(commands.c.progress).where(
+        commands.c.source == source, commands.c.ce_id == command
+    )
+    return int(connection.execute(query).scalar() or 0)
 
 
 def said_about(connection: Connection, ids: Iterable[str], command: str) -> list[Said]:

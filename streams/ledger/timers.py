@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, literal_column, or_, select
 
 from schemas.failures import Notable, Reference
 from streams.core.states import State
@@ -24,6 +24,8 @@ ASK_AGAIN_S = 900.0  # 15 min; how often a "no" is asked again (design section 5
 LOOK_UP_AGAIN_S = 5.0
 RECHECK_S = 60.0  # an expired wait is looked at again, should its question stay unanswered
 SWEEP_MOST = 500
+# With the sign the planner does not walk the table by its key: it reads those parked, and no more.
+_ordinal_alone: ColumnElement[int] = literal_column("+deliveries.ordinal", BigInteger)
 LOOK_UP_AGAIN_S = 5.0  # a look-up that could not be started (held, paused, full) is offered again
 
 
@@ -213,11 +215,11 @@ def _sweep(
         select(deliveries.c.ordinal, deliveries.c.waits_key)
         .where(
             deliveries.c.waits_key.is_not(None),
-            deliveries.c.ordinal > (item.sweep_after or 0),
+            _ordinal_alone > (item.sweep_after or 0),
             deliveries.c.lane.in_(own),
             state_is(State.WAITING, State.BLOCKED),
         )
-        .order_by(deliveries.c.ordinal)
+        .order_by(_ordinal_alone)
         .limit(SWEEP_MOST)
     )
     rows = list(connection.execute(query))

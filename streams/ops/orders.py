@@ -8,7 +8,7 @@ has not. So a run that was broken off can be run again, and nothing happens twic
 import asyncio
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import msgspec
 from aiokafka import AIOKafkaProducer
@@ -62,7 +62,7 @@ class Post:
         self._topic = names.full(COMMANDS)
         self._producer: AIOKafkaProducer | None = None
 
-    async def __aenter__(self) -> "Post":
+    async def __aenter__(self) -> Self:
         try:
             async with asyncio.timeout(WAIT_S):
                 await self._refuse_missing_topic()

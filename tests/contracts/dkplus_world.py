@@ -85,6 +85,12 @@ class DkPlusWorld(World):
             sales_person="web",
         )
 
+    def warm(self) -> None:
+        """There is nothing to ask for: tokens of DK+ are made by hand."""
+
+    def sent_secrets(self) -> tuple[str, ...]:
+        return TOKENS[:1]
+
     def set_faults(self, *rules: FaultRule) -> None:
         self.running.simulator.plan.replace(rules)
         self._faults_before = sum(one.fault is not None for one in self.asked())

@@ -175,7 +175,7 @@ def test_an_invoice_is_found_where_it_is_and_absent_where_it_is_not(place: Place
 # --- SpareBank 1 Regnskap --------------------------------------------------------------------
 
 
-def test_øre_are_booked_as_moment_has_them(sparebank1: Place) -> None:
+def test_amounts_are_booked_as_moment_has_them(sparebank1: Place) -> None:
     """Gross per line, half an øre away from zero; the customer owes the sum of the gross lines."""
 
     async def story(world: Sparebank1World) -> None:
@@ -198,7 +198,7 @@ def test_øre_are_booked_as_moment_has_them(sparebank1: Place) -> None:
     sparebank1.run(story)
 
 
-def test_a_difference_of_øre_is_told_or_posted_where_an_account_is_named(
+def test_a_difference_of_rounding_is_told_or_posted_where_an_account_is_named(
     sparebank1: Place,
 ) -> None:
     """Contract sparebank1-regnskap 12.6."""
@@ -301,7 +301,7 @@ def test_an_invoice_carries_kennitala_sales_person_and_reference(dkplus: Place) 
     dkplus.run(story)
 
 
-def test_krónur_quantities_surcharges_and_discounts_arrive(dkplus: Place) -> None:
+def test_quantities_surcharges_and_discounts_arrive(dkplus: Place) -> None:
     """The price sent is the one after the surcharge; a discount goes as a percent (A11.6)."""
 
     async def story(world: DkPlusWorld) -> None:

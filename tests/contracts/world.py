@@ -119,6 +119,10 @@ class World(ABC):
             self.connector, self.http, self.credentials, self.cache, self.clock, deadline_s
         )
 
+    @abstractmethod
+    def warm(self) -> None:
+        """Have tokens, where there are such, as if they had been asked for."""
+
     def unplug(self) -> None:
         """Call where nobody listens from now on."""
         here = {"base_url": "http://127.0.0.1:1/api/v1", "identity_url": "http://127.0.0.1:1"}
@@ -139,6 +143,10 @@ class World(ABC):
     @abstractmethod
     def late(self) -> bool:
         """Whether a commit is still to come."""
+
+    @abstractmethod
+    def sent_secrets(self) -> tuple[str, ...]:
+        """The secrets that requests of `here` carry."""
 
     # --- what was asked -----------------------------------------------------------------------
 
@@ -241,16 +249,22 @@ class Place(msgspec.Struct, frozen=True):
     hostile: bool
     id: str
 
-    def run(self, story: Story, *, lawful: bool = True, unplugged: bool = False) -> None:
+    def run(
+        self, story: Story, *, lawful: bool = True, unplugged: bool = False, cold: bool = False
+    ) -> None:
         """Tell a story in a fresh world; unless `lawful` is False nothing in it may break rules.
 
-        `unplugged`: nobody listens where the accounting system should be.
+        `unplugged`: nobody listens where the accounting system should be. `cold`: no token is
+        had yet; else there is one from the start, since signing for one takes longer than all
+        the rest of a story.
         """
 
         async def whole() -> None:
             world = self.make(PassingClock(), self.hostile)
             async with AsyncExitStack() as stack:
                 await world.start(stack)
+                if not cold:
+                    world.warm()
                 if unplugged:
                     world.unplug()
                 await story(world)

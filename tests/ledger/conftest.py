@@ -6,11 +6,33 @@ from pathlib import Path
 
 import pytest
 
+from streams.ledger.engine import make_engine
+from streams.ledger.schema import migrate
+from streams.ledger.tables import metadata
+from streams.local.postgresql_node import PostgresNode
 from tests.ledger.stage import Stage
 
 Story = Callable[[Stage], Awaitable[None]]
 Tell = Callable[[Story], None]
 STORY_S = 60.0  # a story that is not over by then hangs
+
+
+@pytest.fixture(scope="session")
+def _postgresql_ledger(postgresql_node: PostgresNode) -> str:
+    """A ledger on PostgreSQL that the stories use one after the other."""
+    url = postgresql_node.create_database("ledger_stories")
+    migrate(url)
+    return url
+
+
+def emptied(url: str) -> str:
+    """The same ledger as if it were new: much quicker than a new database for each story."""
+    names = ", ".join(table.name for table in metadata.sorted_tables)
+    engine = make_engine(url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"TRUNCATE {names} RESTART IDENTITY")
+    engine.dispose()
+    return url
 
 
 @pytest.fixture(
@@ -19,7 +41,7 @@ STORY_S = 60.0  # a story that is not over by then hangs
 def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty ledger of this test's own."""
     if request.param == "postgresql":
-        return str(request.getfixturevalue("postgresql_url"))
+        return emptied(request.getfixturevalue("_postgresql_ledger"))
     return f"sqlite:///{tmp_path / 'ledger.db'}"
 
 

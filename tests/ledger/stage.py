@@ -153,7 +153,7 @@ def lane_of(entity: Entity) -> int:
 class _Books:
     """A connector that is only asked how an event is mapped."""
 
-    def content(self, event: Entity, integration: Integration) -> bytes:
+    def content(self, event: Entity, integration: Integration) -> bytes:  # noqa: ARG002
         return encode_data(event)
 
     def deliver(self, job: Job) -> Flow:

@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,18 @@ def cut_off(connection: Connection) -> None:
 
 def words(s: Stage) -> list[str]:
     return sorted(row.key for row in s.rows("SELECT key FROM meta"))
+
+
+async def in_trouble(ledger: Ledger) -> None:
+    """Wait until a ledger has seen that it cannot be written."""
+
+    def wait() -> bool:
+        end = time.monotonic() + DEADLINE_S
+        while ledger.unwritable is None and time.monotonic() < end:
+            time.sleep(0.005)
+        return ledger.unwritable is not None
+
+    assert await asyncio.to_thread(wait)
 
 
 class Hurdle:
@@ -172,7 +185,10 @@ def test_old_and_new_epochs_of_a_lane_in_one_commit_are_told_apart(tell: Tell, o
         await hurdle.reached()
         futures = [s.ledger.submit(s.worker._settle, item) for item in order(old, new)]
         hurdle.let_go()
-        lost = {item.result.what: one.lost for item, one in zip(order(old, new), await asyncio.gather(*futures), strict=True)}
+        lost = {
+            item.result.what: one.lost
+            for item, one in zip(order(old, new), await asyncio.gather(*futures), strict=True)
+        }
         assert lost == {"retry": True, "applied": False}
         assert s.kinds("c") == ["applied"]
 
@@ -308,9 +324,7 @@ def test_another_process_that_holds_the_write_lock_is_waited_for(
         holder = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)
         holder.execute("BEGIN IMMEDIATE")
         future = impatient.submit(s.worker._settle, s.worker.settlement(claimed, applied()))
-        async with asyncio.timeout(DEADLINE_S):
-            while impatient.unwritable is None:
-                await asyncio.sleep(0.01)
+        await in_trouble(impatient)
         assert "locked" in (impatient.unwritable or "")
         assert not future.done()
         holder.execute("ROLLBACK")
@@ -350,9 +364,7 @@ def test_the_reason_is_kept_while_the_ledger_cannot_be_written() -> None:
     async def run() -> None:
         ledger.start()
         future = ledger.submit(Writer().operation, "w")
-        async with asyncio.timeout(DEADLINE_S):
-            while ledger.unwritable is None:
-                await asyncio.sleep(0.01)
+        await in_trouble(ledger)
         await ledger.stop()
         with pytest.raises(LedgerClosedError):
             await future

@@ -177,7 +177,10 @@ def test_what_cannot_be_stored_does_not_stop_the_ledger(tell: Tell) -> None:
         records = [
             s.record("c", customer(number="1\x002")),
             s.record("p", project(customer_number="1\x1f2")),
-            s.record("i", invoice(number="\ud83d\ude00".encode("utf-16", "surrogatepass").decode("utf-16"))),
+            s.record(
+                "i",
+                invoice(number="\ud83d\ude00".encode("utf-16", "surrogatepass").decode("utf-16")),
+            ),
         ]
         for record in records:
             await s.take_records(record)

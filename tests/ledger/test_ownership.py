@@ -396,7 +396,11 @@ def test_two_workers_share_the_booking_slots_of_an_integration(tell: Tell) -> No
                 await s.take(**ids)
                 want = s.worker.want(bookings=1)
                 claims = await asyncio.gather(s.worker.claim(want), other.claim(want))
-                taken = [(w, c) for w, found in zip((s.worker, other), claims, strict=True) for c in found.values()]
+                taken = [
+                    (w, c)
+                    for w, found in zip((s.worker, other), claims, strict=True)
+                    for c in found.values()
+                ]
                 assert len(taken) == 1, f"round {n}"
                 worker, claimed = taken[0]
                 await worker.settle(claimed, applied(claimed.delivery.number))

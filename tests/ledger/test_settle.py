@@ -259,7 +259,8 @@ def test_warnings_of_the_attempt_are_told(tell: Tell) -> None:
     async def story(s: Stage) -> None:
         await s.take(c=customer())
         warned = msgspec.structs.replace(
-            applied(), warnings=(Notable(code=WarningCode.PROJECT_NOT_KEPT, parameters={"project": "7"}),)
+            applied(),
+            warnings=(Notable(code=WarningCode.PROJECT_NOT_KEPT, parameters={"project": "7"}),),
         )
         await s.worker.deliver("c", result=warned)
         assert [w["code"] for w in s.outcomes("c")[0]["warnings"]] == ["project-not-kept"]
@@ -396,7 +397,8 @@ def test_an_uncertain_repeatable_write_is_sent_again_without_a_look_up(tell: Tel
         assert await s.worker.claim_all() == {}
         s.go_on(31)
         ticked = await s.worker.tick()
-        assert (ticked.look_ups, ticked.integrations) == ((), {SB1.id})
+        assert not ticked.look_ups
+        assert ticked.integrations == {SB1.id}
         assert set(await s.worker.claim_all()) == {"c"}, "the newest state is sent"
         assert s.states() == {"a": "applied", "b": "superseded", "c": "sending"}
 

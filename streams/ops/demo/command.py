@@ -142,7 +142,7 @@ def _kept(place: _Place, events: int, *, as_json: bool, tell: keeping.Tell) -> i
     try:
         kept = Kept(str(place.path), os.getpid(), machine.settings)
         code = _guarded(lambda: _judged(course, as_json=as_json, kept=kept))
-        if code in {Exit.DONE, Exit.FOUND}:  # else it did not come so far that it could be used
+        if course.finished:  # else nothing is there that could be used
             _show(as_json=as_json, always=True).kept(kept)
             tell(code)
             keeping.wait_for_end()

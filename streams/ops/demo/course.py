@@ -45,6 +45,7 @@ class Course:
         self._run = run
         self._keep = keep
         self._settings: Settings | None = None
+        self.finished = False  # whether there is a verdict, whichever
 
     def run(self) -> Summary:
         """Everything from start to verdict.
@@ -75,6 +76,7 @@ class Course:
         )
         summary = summary_of(sending, told, found, seconds, self._machine.worker_peak, wrong)
         self._report(day, told, found, summary)
+        self.finished = True
         return summary
 
     # --- setting up ---------------------------------------------------------------------------

@@ -161,12 +161,11 @@ class Machine:
 
 def program_name() -> str:
     """How a person calls our command here: it may lie in an environment that is not active."""
-    if (
-        shutil.which(PROGRAM) is None
-        and (beside := Path(sys.executable).with_name(PROGRAM)).exists()
-    ):
-        return os.path.relpath(beside)
-    return PROGRAM
+    beside = Path(sys.executable).with_name(PROGRAM)
+    if shutil.which(PROGRAM) is not None or not beside.exists():
+        return PROGRAM
+    near = Path.cwd() in beside.parents
+    return str(beside.relative_to(Path.cwd()) if near else beside)
 
 
 def _command(*words: str) -> list[str]:

@@ -161,7 +161,9 @@ class Show:
         for letter in sorted(told.letters, key=lambda one: "delivery-id" not in one.says):
             kinds.setdefault(letter.says.get("code", ""), []).append(letter)
         self.blank()
-        count = f"Dead letters: {len(told.letters)}, here one of each kind"
+        count = (
+            f"Dead letters: {len(told.letters)}; here one of each kind, in its reader's language"
+        )
         self._print(Text(count, style="bold"))
         for code, alike in kinds.items():
             says = alike[0].says
@@ -252,6 +254,7 @@ class Show:
         self.blank()
         self._print(Text("Everything is left running. To work with it", style="bold"))
         self.commands(*(f"export {n}={_quoted(value)}" for n, value in kept.settings.items()))
+        self.blank()
         self._print(Text(f"Its files and logs are in {kept.directory}. To stop it all"))
         self.commands(f"kill {kept.pid}")
 

@@ -1,0 +1,368 @@
+"""One simulated worker process: the real dispatch, ingest and outbox, on simulated surroundings.
+
+What it does runs through `gate`, step by step: before each one the process may end or sleep.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any, Protocol, TypeVar, cast
+
+from sqlalchemy import Connection
+
+from connectors.http import HttpSender
+from connectors.integrations import Integration, System
+from connectors.port import Clock
+from connectors.reference_cache import ReferenceCache
+from connectors.runner import Runner
+from streams.attempts import Performer
+from streams.dispatch import Dispatcher
+from streams.intake import LedgerIntake
+from streams.ledger.engine import Ledger, LedgerClosedError, Operation
+from streams.ledger.memory import MemoryLedger
+from streams.ledger_outbox import LedgerOutbox
+from streams.settings import Settings
+from streams.simulation.connector import SimulatedConnector
+from streams.simulation.kafka import PARTITIONS, Kafka
+from streams.simulation.loop import Timeline, Todo, VirtualLoop
+from streams.simulation.rules import SimulatedRules
+from streams.simulation.wire import Around, SimulatedCredentials, SimulatedHttp
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+EPOCH = datetime(2026, 11, 2, tzinfo=UTC)
+COMMIT_LATENCY_S = 0.02
+FETCH_MOST = 6  # records of one fetch
+PUBLISH_MOST = 10
+
+
+class Host:
+    """A machine: its boot and its two clocks."""
+
+    def __init__(self, timeline: Timeline, number: int) -> None:
+        self._timeline = timeline
+        self.number = number
+        self.boots = 1
+        self.started_at = -1000.0 * (number + 1)
+        self.wall_offset = 0.1 * number
+
+    def reboot(self) -> None:
+        """The clock since boot begins anew."""
+        self.boots += 1
+        self.started_at = self._timeline.now - 5.0
+
+    # -- the `Clock` port -----------------------------------------------------------------------
+
+    def now(self) -> datetime:
+        """The wall clock."""
+        return EPOCH + timedelta(seconds=self._timeline.now + self.wall_offset)
+
+    def elapsed(self) -> float:
+        """Seconds since boot."""
+        return self._timeline.now - self.started_at
+
+    @property
+    def boot_id(self) -> str:
+        """Names the boot."""
+        return f"host{self.number}/{self.boots}"
+
+
+class Surroundings(Around, Protocol):
+    """What a worker needs of the world."""
+
+    timeline: Timeline
+    ledger: MemoryLedger
+    kafka: Kafka
+    settings: Settings
+    integrations: Mapping[str, Integration]
+
+    def strikes(self, worker: "Worker") -> bool:
+        """Whether the worker's next step finds it alive and awake."""
+
+    def wrote(self, worker: "Worker") -> None:
+        """A transaction is on disk."""
+
+    def broke(self, what: str) -> None:
+        """Something raised that must not."""
+
+
+class WorkerLedger:
+    """A worker's way to the ledger: what has gathered is one transaction, a little later."""
+
+    def __init__(self, worker: "Worker", world: Surroundings) -> None:
+        self._worker = worker
+        self._world = world
+        self._queue: list[tuple[Operation[Any, Any], Any, asyncio.Future[Any]]] = []
+        self._waiting: list[asyncio.Future[None]] = []
+        self.commits = 0
+
+    def submit(self, operation: Operation[Item, Result], item: Item) -> "asyncio.Future[Result]":
+        """Queue an item, as `Ledger.submit` does."""
+        if self._worker.dead:
+            raise LedgerClosedError(operation.name)
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        if not self._queue:
+            self._soon("commit", self._commit)
+        self._queue.append((operation, item, future))
+        return future
+
+    async def read(self, query: Callable[[Connection], Result]) -> Result:
+        """Read what is on disk a moment later."""
+        if self._worker.dead:
+            raise LedgerClosedError("read")
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+
+        def answer() -> None:
+            if not future.done():
+                future.set_result(self._world.ledger.read(query))
+
+        self._soon("read", answer)
+        return await future
+
+    async def committed(self) -> None:
+        """Return after the next commit."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(future)
+        await future
+
+    def _soon(self, step: str, todo: Todo) -> None:
+        seconds = self._worker.random.random() * COMMIT_LATENCY_S
+        self._world.timeline.after(seconds, lambda: self._worker.gate(step, todo))
+
+    def _commit(self) -> None:
+        queue, self._queue = self._queue, []
+        try:
+            results = self._world.ledger.write([(each[0], each[1]) for each in queue])
+        except Exception as error:  # whatever it is, it is what the simulation looks for
+            names = ", ".join(sorted({each[0].name for each in queue}))
+            self._world.broke(f"{names} raised {type(error).__name__}: {error}")
+            return
+        self._world.wrote(self._worker)
+        self.commits += 1
+
+        def answer() -> None:
+            for (_, _, future), result in zip(queue, results, strict=True):
+                if not future.done():
+                    future.set_result(result)
+            waiting, self._waiting = self._waiting, []
+            for one in waiting:
+                if not one.done():
+                    one.set_result(None)
+
+        self._soon("answer of the ledger", answer)
+
+
+class Worker:
+    """One process, from its start to its end."""
+
+    def __init__(self, world: Surroundings, index: int, life: int, host: Host) -> None:
+        self.world = world
+        self.index = index
+        self.host = host
+        self.owner = f"worker{index}.{life}"
+        self.random = Random(f"{world.luck('worker').random()} {self.owner}")
+        self.steps = 0
+        self.dead = False
+        self.asleep = False
+        self._backlog: list[Todo] = []
+        self.loop = VirtualLoop(world.timeline, lambda todo: self.gate("", todo))
+        self.http = SimulatedHttp(world, self.gate, self._settle_of)
+        self.outbox: LedgerOutbox
+        self.dispatcher: Dispatcher
+        self.intake: LedgerIntake
+        self._generation = 0
+        self._lanes: frozenset[int] = frozenset()
+        self._assignments: list[tuple[int, frozenset[int]]] = []
+        self._positions: dict[tuple[str, int], int] = {}
+        self._told: asyncio.Event
+        self._records: asyncio.Event
+        self.run_inside(self._begin)
+
+    # -- steps ----------------------------------------------------------------------------------
+
+    def gate(self, step: str, todo: Todo) -> None:
+        """Do something of this worker's, if it is alive; when it sleeps, later."""
+        if self.dead:
+            return
+        if self.asleep:
+            self._backlog.append(lambda: self.gate(step, todo))
+            return
+        if step:
+            self.steps += 1
+            if self.world.strikes(self):
+                if self.asleep:
+                    self._backlog.append(lambda: self.gate("", todo))
+                return
+        todo()
+        self.loop.run()
+
+    def run_inside(self, todo: Todo) -> None:
+        """Run something that asks for the running loop."""
+        self.loop.call_soon(todo)
+        self.loop.run()
+
+    def sleep(self) -> None:
+        """Stop, as by SIGSTOP."""
+        self.asleep = True
+
+    def wake(self) -> None:
+        """Go on where it stopped."""
+        self.asleep = False
+        backlog, self._backlog = self._backlog, []
+        for todo in backlog:
+            todo()
+
+    def kill(self) -> None:
+        """End at once."""
+        self.dead = True
+        self.http.broken_off()
+        self.loop.kill()
+
+    # -- the process ----------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        world = self.world
+        ledger = cast("Ledger", WorkerLedger(self, world))
+        settings = world.settings
+        connector = SimulatedConnector()
+        clock: Clock = self.host
+        deadlines = {
+            System.SPAREBANK1: settings.sparebank1_timeout_s,
+            System.DKPLUS: settings.dkplus_timeout_s,
+        }
+        runners = {
+            system: Runner(
+                connector,
+                cast("HttpSender", self.http),
+                SimulatedCredentials(),
+                ReferenceCache(clock),
+                clock,
+                deadline,
+            )
+            for system, deadline in deadlines.items()
+        }
+        rules = SimulatedRules(world.integrations, connector)
+        self.dispatcher = Dispatcher(
+            ledger=ledger,
+            rules=rules,
+            settings=settings,
+            clock=clock,
+            owner=self.owner,
+            partitions=PARTITIONS,
+            performer=lambda epochs: Performer(
+                ledger=ledger,
+                runners=runners,
+                settings=settings,
+                clock=clock,
+                random=self.random,
+                epochs=epochs,
+            ),
+        )
+        companies: dict[str, list[Integration]] = {}
+        for one in world.integrations.values():
+            companies.setdefault(one.company, []).append(one)
+        self.intake = LedgerIntake(
+            ledger=ledger,
+            integrations=lambda: cast("Mapping[str, Sequence[Integration]]", companies),
+            partitions=PARTITIONS,
+            now=clock.now,
+            version="0",
+            topic_prefix="",
+            woken=self.dispatcher.woken,
+            restored=self.dispatcher.restored,
+        )
+        self.outbox = LedgerOutbox(ledger, self.owner)
+        self._told, self._records = asyncio.Event(), asyncio.Event()
+        self.dispatcher.set_up(world.integrations)
+        for work in (self.dispatcher.run(), self._join(), self._ingest(), self._publish()):
+            task = self.loop.create_task(work)
+            task.add_done_callback(self._ended)
+            self.tasks = [*getattr(self, "tasks", []), task]
+
+    def _ended(self, task: "asyncio.Task[Any]") -> None:
+        if self.dead or task.cancelled():
+            return
+        self.world.broke(f"{self.owner} ended: {task.exception()!r}")
+
+    def _settle_of(self, integration: str) -> float:
+        settings = self.world.settings
+        if self.world.integrations[integration].system is System.SPAREBANK1:
+            return settings.sparebank1_settle_s
+        return settings.dkplus_settle_s
+
+    # -- the group ------------------------------------------------------------------------------
+
+    def assign(self, generation: int, lanes: frozenset[int]) -> None:
+        """The group tells what is this worker's from now on."""
+        self._assignments.append((generation, lanes))
+        self._told.set()
+
+    def records(self) -> None:
+        """There are new records."""
+        self._records.set()
+
+    async def _join(self) -> None:
+        """As Faust's consumer does it: revoke, assign, then seek."""
+        while True:
+            await self._told.wait()
+            self._told.clear()
+            while self._assignments:
+                generation, lanes = self._assignments.pop(0)
+                self._generation = 0
+                await self.dispatcher.revoked(self._lanes)
+                if self._assignments:
+                    continue
+                await self.dispatcher.assigned(lanes)
+                self._lanes = lanes
+                await self._seek(generation, lanes)
+
+    async def _seek(self, generation: int, lanes: frozenset[int]) -> None:
+        await asyncio.sleep(self.random.random() * 0.2)
+        committed = self.world.kafka.committed_of(lanes)
+        behind = await self.intake.resume_at(committed)
+        self._positions = {
+            place: behind.get(place, max(offset, 0)) for place, offset in committed.items()
+        }
+        self._generation = generation
+        self._records.set()
+
+    async def _ingest(self) -> None:
+        while True:
+            await self._records.wait()
+            self._records.clear()
+            fetched = True
+            while fetched and self._generation:
+                fetched = False
+                for place in sorted(self._positions):
+                    generation = self._generation
+                    fetched = await self._take(place, generation) or fetched
+                    if self._generation != generation:
+                        break
+
+    async def _take(self, place: tuple[str, int], generation: int) -> bool:
+        kafka = self.world.kafka
+        position = self._positions[place]
+        records = kafka.fetch(place, position, self.random.randint(1, FETCH_MOST))
+        if not records:
+            return False
+        await self.intake.take(records)
+        if self._generation == generation:
+            following = records[-1].offset + 1
+            self._positions[place] = following
+            await asyncio.sleep(self.random.random() * 0.1)
+            kafka.commit(place, following, generation)
+        return True
+
+    # -- the publisher --------------------------------------------------------------------------
+
+    async def _publish(self) -> None:
+        while True:
+            rows = await self.outbox.unpublished(PUBLISH_MOST)
+            if not rows:
+                await self.outbox.wait()
+                continue
+            await asyncio.sleep(self.random.random() * 0.05)
+            self.world.kafka.publish(rows)
+            await self.outbox.published([row.position for row in rows])

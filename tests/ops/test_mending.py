@@ -1,0 +1,236 @@
+"""Replay, discard, resume, resync and tail through a real Kafka, with a worker beside."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from schemas.commands import CommandData, CommandKind
+from schemas.failures import Failure, FailureCode
+from streams import topics
+from streams.kafka_client import KafkaConnection
+from streams.ledger.holds import HoldChange, change_hold
+from streams.ledger_outbox import LedgerOutbox
+from streams.ops.command_base import Exit
+from streams.ops.ledger_view import LedgerView
+from streams.ops.orders import Post, plan
+from streams.publish import Publisher
+from streams.settings import load
+from streams.topics import TopicNames
+from tests.ledger.stage import DK, REFUSAL, SB1, Stage, applied, customer
+from tests.ops.mending_stage import Place, kill, refused, three_dead, working
+from tests.ops.running import end, started
+
+pytestmark = pytest.mark.kafka
+
+
+class Town:
+    """A place, topics under a prefix of their own, and a broker."""
+
+    def __init__(self, directory: Path, kafka: KafkaConnection, prefix: str) -> None:
+        self.place = Place(directory)
+        self.kafka = kafka
+        self.names = TopicNames(prefix)
+        report = asyncio.run(
+            topics.create(kafka, self.names, partitions=4, replication=-1, retention_s=86_400)
+        )
+        assert report.failed == ()
+
+    def play(self, story: Callable[[Stage], Awaitable[None]]) -> None:
+        self.place.play(story)
+
+    async def run(self, *arguments: str) -> tuple[int, Any, str]:
+        found: tuple[int, Any, str] = await self.place.run(
+            self.kafka, self.names.prefix, *arguments
+        )
+        return found
+
+
+@pytest.fixture
+def town(tmp_path: Path, kafka: KafkaConnection, topic_prefix: str) -> Town:
+    return Town(tmp_path, kafka, topic_prefix)
+
+
+def test_what_is_replayed_by_filter_goes_again_and_the_audit_says_who(town: Town) -> None:
+    async def story(stage: Stage) -> None:
+        await three_dead(stage)
+        async with working(stage, town.kafka, town.names) as read:
+            code, found, _ = await town.run(
+                *("deadletters", "replay", "--code", "account-unknown"),
+                *("--by", "kari", "--reason", "the account is there now"),
+            )
+        assert code == Exit.DONE
+        assert len(found["replayed"]) == 3
+        assert (found["refused"], found["dryRun"]) == ([], False)
+        assert {record.key for record in read} == {b"c-1001/100042", b"c-1001/100043"}
+        assert set(stage.states().values()) == {"applied", "ready"}
+        rows = stage.rows("SELECT DISTINCT who, why FROM audit")
+        assert [(row.who, row.why) for row in rows] == [("kari", "the account is there now")]
+
+    town.play(story)
+
+
+def test_an_edit_is_carried_out_and_a_discard_too(town: Town) -> None:
+    async def story(stage: Stage) -> None:
+        await three_dead(stage)
+        first, second = (stage.delivery(name).delivery_id for name in ("i", "j"))
+        async with working(stage, town.kafka, town.names):
+            edit = ("--edit", "lines[0].account.number=3010")
+            code, found, _ = await town.run("deadletters", "replay", first, "--by", "kari", *edit)
+            assert (code, found["replayed"]) == (Exit.DONE, [first])
+            code, found, _ = await town.run("deadletters", "discard", second, "--by", "kari")
+            assert (code, found["discarded"]) == (Exit.DONE, [second])
+            code, found, _ = await town.run("deadletters", "discard", second, "--by", "kari")
+            assert (code, found["refused"][0]["reason"]) == (Exit.FOUND, "not-dead")
+        claimed = (await stage.worker.claim())["i"]
+        assert claimed.event.lines[0].account.number == "3010"  # type: ignore[union-attr]
+
+    town.play(story)
+
+
+def test_a_canary_goes_alone_and_its_end_is_told(town: Town) -> None:
+    async def story(stage: Stage) -> None:
+        await three_dead(stage)
+        ask = ("deadletters", "replay", "--entity", "invoice/1001", "--by", "kari", "--canary")
+        async with working(stage, town.kafka, town.names, settle=refused(REFUSAL)):
+            code, found, _ = await town.run(*ask)
+        assert code == Exit.FOUND
+        assert [(one["state"], one["code"]) for one in found["canary"]] == [
+            ("dead", "account-unknown")
+        ]
+        everything = ("deadletters", "replay", "--all", "--by", "kari", "--canary")
+        async with working(stage, town.kafka, town.names, settle=applied()):
+            code, found, told = await town.run(*everything)
+        assert code == Exit.DONE
+        assert len(found["replayed"]) == 1
+        assert [one["state"] for one in found["canary"]] == ["applied"]
+        assert "2 more fit" in told
+
+    town.play(story)
+
+
+def test_a_rate_spreads_deliveries_over_commands(town: Town) -> None:
+    async def story(stage: Stage) -> None:
+        await stage.take(**{f"c{n}": customer(str(100100 + n)) for n in range(4)})
+        await kill(stage, "c0", "c1", "c2", "c3")
+        async with working(stage, town.kafka, town.names) as read:
+            began = asyncio.get_running_loop().time()
+            _, found, _ = await town.run(
+                "deadletters", "replay", "--all", "--by", "kari", "--rate", "2"
+            )
+            took = asyncio.get_running_loop().time() - began
+        assert len(found["replayed"]) == 4
+        assert len(read) == 4
+        assert took > 1.5, "three pauses of half a second"
+
+    town.play(story)
+
+
+def test_a_replay_that_was_broken_off_sends_the_same_command_again(town: Town) -> None:
+    """Kafka may then have it twice; it is carried out once."""
+
+    async def story(stage: Stage) -> None:
+        await three_dead(stage)
+        environ = {f"MOMENT_SYNC_{k}": v for k, v in town.place.settings().items()}
+        view = LedgerView(load({**environ, "MOMENT_SYNC_KAFKA": town.kafka.bootstrap}))
+        dead = [(b"c-1001/100042", stage.delivery(name).delivery_id) for name in ("i", "j")]
+        data = CommandData(by="kari")
+        waves = await asyncio.to_thread(plan, view, CommandKind.REPLAY, dead, data)
+        async with Post(town.kafka, town.names) as post:
+            await post.send(waves[0])
+        again = asyncio.create_task(
+            town.run("deadletters", "replay", *(name for _, name in dead), "--by", "kari")
+        )
+        async with asyncio.timeout(60):
+            while await topics.lag(town.kafka, "nobody", town.names) < 2:
+                await asyncio.sleep(0.1)
+        async with working(stage, town.kafka, town.names) as read:
+            code, found, _ = await again
+        assert (code, len(found["replayed"])) == (Exit.DONE, 2)
+        sent = {dict(record.headers)["ce_id"] for record in read}
+        assert sent == {waves[0][0].id.encode()}
+        assert {stage.delivery(name).replays for name in ("i", "j")} == {1}
+
+    town.play(story)
+
+
+def test_resume_and_resync_are_carried_out_and_told(town: Town) -> None:
+    async def story(stage: Stage) -> None:
+        stage.integrations[DK.id] = DK
+        await three_dead(stage)
+        await stage.ledger.submit(
+            change_hold,
+            HoldChange(
+                integration=SB1.id,
+                failure=Failure(code=FailureCode.NOT_ACTIVATED),
+                now=stage.now,
+                hold_probe_s=30.0,
+                hold_probe_max_s=900.0,
+            ),
+        )
+        async with working(stage, town.kafka, town.names):
+            code, found, _ = await town.run("resume", SB1.id, "--by", "kari")
+            assert (code, found) == (Exit.DONE, {"resumed": [SB1.id], "was": "not-activated"})
+            assert stage.held().failure is None
+            code, found, _ = await town.run("resync", DK.id, "--invoices-from", "2026-01-01")
+            assert code == Exit.DONE
+            assert found == {"resynced": [DK.id], "invoicesFrom": "2026-01-01"}
+        rows = stage.rows("SELECT entity_type FROM deliveries WHERE rewrite ORDER BY ordinal")
+        assert [row.entity_type for row in rows] == ["customer"] * 2 + ["invoice"] * 2
+
+    town.play(story)
+
+
+def test_an_integration_that_is_not_set_up_is_wrong_use(town: Town) -> None:
+    town.play(three_dead)
+    found = town.place.invoke("resume", "nobody")
+    assert found.exit_code == Exit.WRONG
+    assert "fjord-sb1" in found.stderr
+    assert town.place.invoke("resync", "nobody").exit_code == Exit.WRONG
+
+
+def test_tail_prints_what_dies_from_now_on(town: Town) -> None:
+    async def story(stage: Stage) -> None:
+        await kill_one(stage, "before", "100200")
+        settings = town.place.settings(KAFKA=town.kafka.bootstrap, TOPIC_PREFIX=town.names.prefix)
+        filters = ("--company", "c-1001", "--entity", "customer/100201")
+        process = started(
+            town.place.directory, "deadletters", "tail", "--json", *filters, **settings
+        )
+        assert process.stderr is not None
+        assert process.stdout is not None
+        while "following" not in (said := await asyncio.to_thread(process.stderr.readline)):
+            assert said, "it ended"
+        await kill_one(stage, "other", "100202")
+        await kill_one(stage, "after", "100201")
+        await publish(stage, town)
+        shown = json.loads(await asyncio.to_thread(process.stdout.readline))
+        listed = town.place.ask("deadletters", "list", "--entity", "customer/100201")
+        assert shown.keys() == listed["deadletters"][0].keys()
+        assert shown["deliveryId"] == stage.delivery("after").delivery_id
+        assert shown["attempts"] == 1
+        code, _ = end(process, 15)
+        assert code == Exit.DONE
+
+    town.play(story)
+
+
+async def kill_one(stage: Stage, name: str, number: str) -> None:
+    await stage.take(**{name: customer(number)})
+    await kill(stage, name)
+
+
+async def publish(stage: Stage, town: Town) -> None:
+    """Publish the stage's outbox as a worker would."""
+    publisher = Publisher(
+        town.kafka,
+        LedgerOutbox(stage.ledger, stage.worker.name),
+        town.names,
+        max_request_bytes=2_000_000,
+    )
+    stop = asyncio.Event()
+    stop.set()
+    await publisher.run(stop, drain_s=30.0)
