@@ -80,7 +80,7 @@ class ReferenceCache:
             return Fetched(entry.value)
         while True:
             # A read already under way began before this call: only a yes of it is of use.
-            read = entry.read or self._begin(entry, fetch)
+            read = entry.read or self._begin(entry, suits, fetch)
             if read.task is asyncio.current_task():
                 raise RuntimeError("a read of reference data asks for itself")
             ours = not read.begun
@@ -127,19 +127,19 @@ class ReferenceCache:
             and suits(entry.value)
         )
 
-    def _begin(self, entry: _Entry, fetch: Fetch) -> _Read:
+    def _begin(self, entry: _Entry, suits: Suits, fetch: Fetch) -> _Read:
         read = entry.read = _Read()
-        read.task = asyncio.create_task(self._run(entry, read, fetch), name="reference read")
+        read.task = asyncio.create_task(self._run(entry, read, suits, fetch), name="reference read")
         return read
 
-    async def _run(self, entry: _Entry, read: _Read, fetch: Fetch) -> Fetched:
+    async def _run(self, entry: _Entry, read: _Read, suits: Suits, fetch: Fetch) -> Fetched:
         try:
-            return await self._read(entry, read, fetch)
+            return await self._read(entry, read, suits, fetch)
         finally:
             # Here and not when the task is done: nobody may find a read that has already ended.
             entry.read = None
 
-    async def _read(self, entry: _Entry, read: _Read, fetch: Fetch) -> Fetched:
+    async def _read(self, entry: _Entry, read: _Read, suits: Suits, fetch: Fetch) -> Fetched:
         if entry.missed_at is not None:
             pause = entry.missed_at + self._spacing_s - self._clock.elapsed()
             if pause > 0:
@@ -147,7 +147,8 @@ class ReferenceCache:
         read.begun = True
         began_at, epoch = self._clock.elapsed(), entry.epoch
         found = await fetch()
-        entry.missed_at = began_at if not _is_verdict(found.value) else None
+        good = _is_value(found.value) and suits(found.value)
+        entry.missed_at = None if good or _is_verdict(found.value) else began_at
         if _is_value(found.value) and entry.epoch == epoch:
             entry.value, entry.kept_at = found.value, began_at
         return found

@@ -134,6 +134,10 @@ class Runner:
             lambda: self._connector.identify(integration), run, _broken_look_up
         )
 
+    async def ask(self, begin: Callable[[], Flow], integration: Integration) -> Attempt[Any]:
+        """Run any flow that only asks. A bug in it is `Refused`; a write of it never leaves."""
+        return await self._attempt(begin, _Run(integration), _broken_question)
+
     async def _attempt(
         self, begin: Callable[[], Flow], run: _Run, broken: Callable[[_Run, Exception], T]
     ) -> Attempt[T]:
@@ -299,6 +303,8 @@ def _headers(request: Request, integration: Integration, token: str | None) -> d
 
 def _cleared(verdict: T, secrets: set[str]) -> T:
     """The verdict without secrets: a flow quotes answers, and knows no token to look for."""
+    if isinstance(verdict, tuple):
+        return tuple(_cleared(one, secrets) for one in verdict)  # type: ignore[return-value]
     failure = getattr(verdict, "failure", None)
     if not isinstance(failure, Failure) or not isinstance(verdict, msgspec.Struct):
         return verdict

@@ -56,14 +56,24 @@ def overtaken(candidate: Candidate, row: EntityRow, siblings: list[Sibling]) -> 
     """
     if row.applied is not None and row.applied.newer_than(candidate.version):
         return Overtaken(None, stale=True)
-    newer = [s for s in siblings if s.version.newer_than(candidate.version)]
-    if not newer:
+    newest = newest_of([candidate, *siblings])
+    if not isinstance(newest, Sibling):
         return None
-    newest = newer[0]
-    for other in newer[1:]:
-        if other.version.newer_than(newest.version):
-            newest = other
     return Overtaken(newest, stale=newest.ordinal < candidate.ordinal)
+
+
+def newest_of(states: list[Candidate | Sibling]) -> Candidate | Sibling:
+    """The one that stands when all are taken in the order of their receipt.
+
+    Where some have a sequence and some have none, one can be newer than a second, that than a
+    third and that than the first; taken one after the other, exactly one is left all the same.
+    """
+    in_order = sorted(states, key=lambda state: state.ordinal)
+    newest = in_order[0]
+    for state in in_order[1:]:
+        if state.version.newer_than(newest.version):
+            newest = state
+    return newest
 
 
 def decide(
@@ -128,10 +138,4 @@ def to_supersede(keeper: Candidate, siblings: list[Sibling]) -> list[Sibling]:
     """The older open states of a customer or project that the newest one makes needless."""
     if keeper.entity_type is EntityType.INVOICE:
         return []
-    return [
-        s
-        for s in siblings
-        if s.state in MOVABLE
-        and keeper.version.newer_than(s.version)
-        and s.ordinal < keeper.ordinal
-    ]
+    return [s for s in siblings if s.state in MOVABLE and s.ordinal < keeper.ordinal]

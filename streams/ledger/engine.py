@@ -31,6 +31,7 @@ BUSY_TIMEOUT_MS = 30_000  # another worker process may hold SQLite's write lock 
 RETRY_PAUSE_S = 0.05  # first pause when the database cannot be written
 RETRY_PAUSE_MAX_S = 2.0
 READERS = 4  # connections kept for reads; more are opened when they are all in use
+PAGE_CACHE_KB = 8_000  # a connection; a worker has one that writes and a few that read
 WAL_PAGES = 8_000  # about 32 MB of log between two checkpoints
 
 
@@ -87,7 +88,7 @@ def _set_up_sqlite(connection: Any, _record: Any) -> None:
         "synchronous=FULL",
         f"wal_autocheckpoint={WAL_PAGES}",
         "temp_store=MEMORY",
-        "cache_size=-32000",
+        f"cache_size=-{PAGE_CACHE_KB}",
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
@@ -144,8 +145,24 @@ class Ledger:
         await self._committed.wait()
 
     async def read(self, query: Callable[[Connection], Result]) -> Result:
-        """Run a read-only query on a connection of its own, off the event loop."""
-        return await asyncio.to_thread(self.read_now, query)
+        """Run a read-only query on a connection of its own, off the event loop.
+
+        A database that is away is waited for. Raises `LedgerClosedError` once we are stopped.
+        """
+        pause = RETRY_PAUSE_S
+        while True:
+            try:
+                return await asyncio.to_thread(self.read_now, query)
+            except (OperationalError, InterfaceError) as error:
+                if self._closing.is_set():
+                    raise LedgerClosedError(str(error.orig)) from error
+                log.warning(
+                    "the ledger cannot be read, trying again: %s",
+                    error.orig,
+                    extra={"action": "ledger_unreadable"},
+                )
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, RETRY_PAUSE_MAX_S)
 
     def read_now(self, query: Callable[[Connection], Result]) -> Result:
         """Run a read-only query and wait for it."""

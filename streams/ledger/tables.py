@@ -315,3 +315,67 @@ audit = Table(
     Index("audit_delivery", "delivery_id"),
     sqlite_autoincrement=True,
 )
+
+# One thing that a person is to be told, written beside its outcome. `cause_pk`: taken up by a
+# cause; `many`: it stands for so many deliveries.
+notices = Table(
+    "notices",
+    metadata,
+    Column("notice_pk", _Ordinal, primary_key=True, autoincrement=True),
+    Column("at", Float, nullable=False),
+    Column("integration", String, nullable=False),
+    Column("system", String, nullable=False),
+    Column("company", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("code", String, nullable=False),
+    Column("cause", String, nullable=False),
+    Column("ordinal", BigInteger, nullable=False),
+    Column("entity_type", String, nullable=False),
+    Column("many", Integer, nullable=False),
+    Column("detail", LargeBinary, nullable=False),
+    Column("cause_pk", BigInteger),
+    Index(
+        "notices_new",
+        "integration",
+        "notice_pk",
+        sqlite_where=text("cause_pk IS NULL"),
+        postgresql_where=text("cause_pk IS NULL"),
+    ),
+    Index("notices_cause", "cause_pk", "notice_pk"),
+    Index("notices_delivery", "ordinal"),
+    sqlite_autoincrement=True,
+)
+
+# What has been told of one cause. `fresh`: things that came since the last mail; `told_pk`: the
+# newest thing that the last mail knew; `mended`: things that have ended well since it was opened.
+notice_causes = Table(
+    "notice_causes",
+    metadata,
+    Column("cause_pk", _Ordinal, primary_key=True, autoincrement=True),
+    Column("integration", String, nullable=False),
+    Column("system", String, nullable=False),
+    Column("company", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("code", String, nullable=False),
+    Column("cause", String, nullable=False),
+    Column("detail", LargeBinary, nullable=False),
+    Column("entity_types", String, nullable=False),
+    Column("open", Boolean, nullable=False),
+    Column("told", Boolean, nullable=False, server_default=text("false")),
+    Column("changed_at", Float, nullable=False),
+    Column("fresh", Integer, nullable=False),
+    Column("fresh_since", Float),
+    Column("told_at", Float),
+    Column("told_pk", BigInteger, nullable=False, server_default="0"),
+    Column("mails", Integer, nullable=False, server_default="0"),
+    Column("reminders", Integer, nullable=False, server_default="0"),
+    Column("mended", Integer, nullable=False, server_default="0"),
+    UniqueConstraint("integration", "kind", "code", "cause"),
+    Index(
+        "notice_causes_open",
+        "integration",
+        sqlite_where=text("open"),
+        postgresql_where=text("open"),
+    ),
+    sqlite_autoincrement=True,
+)

@@ -26,7 +26,6 @@ RECHECK_S = 60.0  # an expired wait is looked at again, should its question stay
 SWEEP_MOST = 500
 # With the sign the planner does not walk the table by its key: it reads those parked, and no more.
 _ordinal_alone: ColumnElement[int] = literal_column("+deliveries.ordinal", BigInteger)
-LOOK_UP_AGAIN_S = 5.0  # a look-up that could not be started (held, paused, full) is offered again
 
 
 class Tick(msgspec.Struct, frozen=True, kw_only=True):
@@ -159,7 +158,6 @@ def _one_due(changes: Changes, row: Any, item: Tick, woken: set[str], look_ups: 
                 woken.add(row.integration)
             else:
                 look_ups.append(row.ordinal)
-                changes.delivery(row.ordinal, act_at=item.now.elapsed + LOOK_UP_AGAIN_S)
                 changes.delivery(row.ordinal, act_at=item.now.elapsed + LOOK_UP_AGAIN_S)
         case _:
             changes.delivery(row.ordinal, act_at=item.now.elapsed + RECHECK_S)

@@ -7,9 +7,11 @@ from typing import Any, Final
 
 import click
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from schemas.deadletters import read_letter
+from streams.kafka_client import KafkaConnection
 from streams.ops import console_output as out
 from streams.ops.command_base import (
     WAIT_S,
@@ -54,7 +56,7 @@ async def _tail(settings: Settings, wanted: Wanted, count: int | None, as_json: 
     try:
         async with asyncio.timeout(WAIT_S):
             await consumer.start()
-            await _to_the_end(consumer, topic)
+            await _to_the_end(connection, consumer, topic)
         out.say(f"following {topic}")
         await _follow(consumer, wanted, count, as_json, ended)
     except (KafkaError, OSError, TimeoutError) as error:
@@ -66,11 +68,18 @@ async def _tail(settings: Settings, wanted: Wanted, count: int | None, as_json: 
             await consumer.stop()
 
 
-async def _to_the_end(consumer: AIOKafkaConsumer, topic: str) -> None:
-    if topic not in await consumer.topics():
-        raise CommandEnds(Exit.WRONG, f"topic {topic} is missing: run `moment-sync topics create`")
-    numbers = consumer.partitions_for_topic(topic) or set()
-    places = [TopicPartition(topic, number) for number in sorted(numbers)]
+async def _to_the_end(connection: KafkaConnection, consumer: AIOKafkaConsumer, topic: str) -> None:
+    admin = AIOKafkaAdminClient(**connection.client_options())
+    await admin.start()
+    try:
+        if topic not in await admin.list_topics():
+            raise CommandEnds(
+                Exit.WRONG, f"topic {topic} is missing: run `moment-sync topics create`"
+            )
+        (described,) = await admin.describe_topics([topic])
+    finally:
+        await admin.close()
+    places = [TopicPartition(topic, number) for number in range(len(described["partitions"]))]
     consumer.assign(places)
     await consumer.seek_to_end(*places)
     for place in places:

@@ -4,9 +4,9 @@ from typing import Any, Final
 
 import click
 
-from schemas.events import EntityType
 from streams.ledger.dead import BadCursorError, Dead, all_dead, dead_page
 from streams.ledger.letters import load_letters
+from streams.ledger.rows import StoredDelivery
 from streams.ledger.story import story_of_delivery
 from streams.ops import console_output as out
 from streams.ops.command_base import (
@@ -165,21 +165,7 @@ def _one(view: LedgerView, connection: Any, delivery_id: str) -> dict[str, Any] 
     story = story_of_delivery(connection, delivery_id)
     if story is not None:
         (delivery,) = story.deliveries
-        dead = None
-        if delivery.failure is not None:
-            dead = Dead(
-                delivery_id=delivery_id,
-                failure=delivery.failure,
-                company=delivery.company,
-                integration=delivery.integration,
-                entity=f"{EntityType(delivery.entity_type).value}/{delivery.number}",
-                attempts=delivery.attempts,
-                replays=delivery.replays,
-                last_failed_at=delivery.last_failed_at or delivery.received_at,
-            )
-        shown = view.shown(dead) if dead is not None else {"deliveryId": delivery_id}
-        letter = {**shown, "state": delivery.state.value, "original": _original(delivery.record)}
-        return {"deadletter": letter, "story": lines(story)}
+        return {"deadletter": _delivery(view, delivery), "story": lines(story)}
     letters = load_letters(connection, [delivery_id])
     if delivery_id not in letters:
         return None
@@ -196,6 +182,31 @@ def _one(view: LedgerView, connection: Any, delivery_id: str) -> dict[str, Any] 
         "deadletter": {**shown, "state": one.state, "original": _original(one.record)},
         "story": [],
     }
+
+
+def _delivery(view: LedgerView, delivery: StoredDelivery) -> dict[str, Any]:
+    """A delivery, dead or not, as lists show the dead; without words where it has no failure."""
+    facts = {
+        "deliveryId": delivery.delivery_id,
+        "company": delivery.company,
+        "integration": delivery.integration,
+        "entity": f"{delivery.entity_type.value}/{delivery.number}",
+        "attempts": delivery.attempts,
+        "replays": delivery.replays,
+    }
+    if delivery.failure is not None:
+        dead = Dead(
+            delivery_id=delivery.delivery_id,
+            failure=delivery.failure,
+            company=delivery.company,
+            integration=delivery.integration,
+            entity=f"{delivery.entity_type.value}/{delivery.number}",
+            attempts=delivery.attempts,
+            replays=delivery.replays,
+            last_failed_at=delivery.last_failed_at or delivery.received_at,
+        )
+        facts = view.shown(dead)
+    return {**facts, "state": delivery.state.value, "original": _original(delivery.record)}
 
 
 def _original(record: Any) -> dict[str, Any]:

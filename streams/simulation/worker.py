@@ -9,8 +9,6 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any, Protocol, TypeVar, cast
 
-from sqlalchemy import Connection
-
 from connectors.http import HttpSender
 from connectors.integrations import Integration, System
 from connectors.port import Clock
@@ -87,6 +85,9 @@ class Surroundings(Around, Protocol):
     def broke(self, what: str) -> None:
         """Something raised that must not."""
 
+    def joined(self, worker: "Worker") -> None:
+        """A worker has given up its lanes and waits for others."""
+
 
 class WorkerLedger:
     """A worker's way to the ledger: what has gathered is one transaction, a little later."""
@@ -108,7 +109,7 @@ class WorkerLedger:
         self._queue.append((operation, item, future))
         return future
 
-    async def read(self, query: Callable[[Connection], Result]) -> Result:
+    async def read(self, query: Callable[[Any], Result]) -> Result:
         """Read what is on disk a moment later."""
         if self._worker.dead:
             raise LedgerClosedError("read")
@@ -172,9 +173,10 @@ class Worker:
         self.outbox: LedgerOutbox
         self.dispatcher: Dispatcher
         self.intake: LedgerIntake
+        self._tasks: list[asyncio.Task[Any]] = []
         self._generation = 0
         self._lanes: frozenset[int] = frozenset()
-        self._assignments: list[tuple[int, frozenset[int]]] = []
+        self._assignment: tuple[int, frozenset[int]] | None = None
         self._positions: dict[tuple[str, int], int] = {}
         self._told: asyncio.Event
         self._records: asyncio.Event
@@ -279,7 +281,7 @@ class Worker:
         for work in (self.dispatcher.run(), self._join(), self._ingest(), self._publish()):
             task = self.loop.create_task(work)
             task.add_done_callback(self._ended)
-            self.tasks = [*getattr(self, "tasks", []), task]
+            self._tasks.append(task)
 
     def _ended(self, task: "asyncio.Task[Any]") -> None:
         if self.dead or task.cancelled():
@@ -294,9 +296,14 @@ class Worker:
 
     # -- the group ------------------------------------------------------------------------------
 
+    def rejoin(self) -> None:
+        """The group is rebalanced."""
+        self._assignment = None
+        self._told.set()
+
     def assign(self, generation: int, lanes: frozenset[int]) -> None:
         """The group tells what is this worker's from now on."""
-        self._assignments.append((generation, lanes))
+        self._assignment = (generation, lanes)
         self._told.set()
 
     def records(self) -> None:
@@ -304,19 +311,19 @@ class Worker:
         self._records.set()
 
     async def _join(self) -> None:
-        """As Faust's consumer does it: revoke, assign, then seek."""
+        """As Faust's consumer does it: revoke, join, assign, then seek."""
         while True:
             await self._told.wait()
             self._told.clear()
-            while self._assignments:
-                generation, lanes = self._assignments.pop(0)
+            if self._assignment is None:
                 self._generation = 0
                 await self.dispatcher.revoked(self._lanes)
-                if self._assignments:
-                    continue
-                await self.dispatcher.assigned(lanes)
-                self._lanes = lanes
-                await self._seek(generation, lanes)
+                self.world.joined(self)
+                continue
+            generation, lanes = self._assignment
+            await self.dispatcher.assigned(lanes)
+            self._lanes = lanes
+            await self._seek(generation, lanes)
 
     async def _seek(self, generation: int, lanes: frozenset[int]) -> None:
         await asyncio.sleep(self.random.random() * 0.2)

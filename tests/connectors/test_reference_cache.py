@@ -166,6 +166,20 @@ def test_the_next_read_after_a_no_keeps_its_distance(monkeypatch: pytest.MonkeyP
     run(main)
 
 
+def test_a_read_that_suited_lets_the_next_one_begin_at_once() -> None:
+    """Only a no keeps its distance: what was good a moment ago may be asked for otherwise."""
+
+    async def main() -> None:
+        cache, _ = make(spacing_s=1000)
+        books = Books("old", "new")
+        assert (await cache.look("i", "k", anything, books.fetch)).value == "old"
+        async with asyncio.timeout(5):
+            found = await cache.look("i", "k", lambda value: value == "new", books.fetch)
+        assert found.value == "new"
+
+    run(main)
+
+
 def test_who_asks_while_a_read_is_under_way_takes_its_yes() -> None:
     async def main() -> None:
         cache, _ = make(spacing_s=1000)

@@ -12,7 +12,7 @@ import msgspec
 from connectors.attempts import Attempt, Exchange, SendPermit
 from connectors.integrations import Integration
 from connectors.port import Intent, Job, Resolution, Settled, Unsure, Verdict
-from schemas.events import Customer, Entity, EntityType, Invoice, Project, type_of
+from schemas.events import Customer, Entity, EntityType, Invoice, type_of
 from schemas.failures import Failure, Reference
 from streams.core.conclude import Conclusion, Policy, Standing, conclude
 from streams.core.states import State
@@ -173,3 +173,11 @@ def _next(standing: Standing, concluded: Conclusion) -> Standing:
         posts=concluded.posts,
         absences=concluded.absences,
     )
+
+
+async def parents_of(world: World) -> Carrier:
+    """A carrier that has brought the customer and the project of all invoices."""
+    carrier = Carrier(world)
+    await carrier.applied(world.customer())
+    await carrier.applied(world.project())
+    return carrier

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import msgspec
 
-from connectors.port import Applied, Refused
+from connectors.port import Applied, Refused, Verdict
 from schemas.events import EntityType
 from tests.contracts.carrier import Carrier
 from tests.contracts.dkplus_world import DkPlusWorld
@@ -50,11 +50,11 @@ def test_what_one_company_has_is_absent_in_the_other(place: Place) -> None:
         await carrier.applied(world.project())
         await carrier.applied(world.invoice())
         world.clock.advance(60)
-        events = (world.customer(), world.project(), world.invoice())
-        for entity_type, event in zip(EntityType, events, strict=True):
+        numbers = (world.customer().number, world.project().number, world.invoice().number)
+        for entity_type, number in zip(EntityType, numbers, strict=True):
             runner = world.runner()
-            here = await runner.find(entity_type, event.number, world.here)
-            there = await runner.find(entity_type, event.number, world.there)
+            here = await runner.find(entity_type, number, world.here)
+            there = await runner.find(entity_type, number, world.there)
             assert type(here.verdict).__name__ == "Found"
             assert type(there.verdict).__name__ == "Absent"
 
@@ -64,7 +64,7 @@ def test_what_one_company_has_is_absent_in_the_other(place: Place) -> None:
 def test_an_account_locked_in_one_company_is_open_in_the_other(sparebank1: Place) -> None:
     async def story(world: Sparebank1World) -> None:
         world.deed("accounts", {"AccountNumber": 3000, "Locked": True}, world.here)
-        verdicts = []
+        verdicts: list[Verdict] = []
         for at in (world.here, world.there, world.here):
             carrier = Carrier(world, at)
             await carrier.applied(world.customer())
@@ -78,7 +78,7 @@ def test_a_products_rate_in_one_company_is_not_the_others(dkplus: Place) -> None
     async def story(world: DkPlusWorld) -> None:
         product = world.raw(world.there).products["raðgjof"]
         world.raw(world.there).put("product", "raðgjof", {**product, "TaxPercent": Decimal(11)})
-        verdicts = []
+        verdicts: list[Verdict] = []
         for at in (world.here, world.there, world.here):
             carrier = Carrier(world, at)
             await carrier.applied(world.customer())

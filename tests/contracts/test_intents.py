@@ -6,7 +6,7 @@ import gc
 import pytest
 
 from connectors.attempts import Attempt, SendPermit
-from connectors.port import Applied, Dropped, Intent
+from connectors.port import Applied, Dropped, Intent, Verdict
 from connectors.simulation_faults import FaultKind, FaultRule
 from tests.contracts.carrier import Carrier
 from tests.contracts.places import EVERYWHERE
@@ -127,8 +127,8 @@ def test_a_cancelled_delivery_leaves_an_intent_and_nothing_open(place: Place) ->
         world.set_faults(
             FaultRule(fault=FaultKind.COMMIT_NO_ANSWER, kind="customer.create", seconds=30.0)
         )
-        task: asyncio.Task[Attempt[object]] = asyncio.create_task(
-            carrier.deliver(world.customer())  # type: ignore[arg-type]  # an attempt all the same
+        task: asyncio.Task[Attempt[Verdict]] = asyncio.create_task(
+            carrier.deliver(world.customer())
         )
         async with asyncio.timeout(5.0):
             while not world.customers(world.customer().number):  # noqa: ASYNC110 - sets no event

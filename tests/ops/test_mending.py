@@ -2,9 +2,10 @@
 
 import asyncio
 import json
+import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -141,14 +142,13 @@ def test_a_replay_that_was_broken_off_sends_the_same_command_again(town: Town) -
         waves = await asyncio.to_thread(plan, view, CommandKind.REPLAY, dead, data)
         async with Post(town.kafka, town.names) as post:
             await post.send(waves[0])
-        again = asyncio.create_task(
-            town.run("deadletters", "replay", *(name for _, name in dead), "--by", "kari")
-        )
-        async with asyncio.timeout(60):
-            while await topics.lag(town.kafka, "nobody", town.names) < 2:
-                await asyncio.sleep(0.1)
-        async with working(stage, town.kafka, town.names) as read:
-            code, found, _ = await again
+        async with asyncio.TaskGroup() as group:
+            again = group.create_task(
+                town.run("deadletters", "replay", *(name for _, name in dead), "--by", "kari")
+            )
+            await records_in_topics(town, 2)
+            async with working(stage, town.kafka, town.names) as read:
+                code, found, _ = await again
         assert (code, len(found["replayed"])) == (Exit.DONE, 2)
         sent = {dict(record.headers)["ce_id"] for record in read}
         assert sent == {waves[0][0].id.encode()}
@@ -200,22 +200,43 @@ def test_tail_prints_what_dies_from_now_on(town: Town) -> None:
         process = started(
             town.place.directory, "deadletters", "tail", "--json", *filters, **settings
         )
-        assert process.stderr is not None
-        assert process.stdout is not None
-        while "following" not in (said := await asyncio.to_thread(process.stderr.readline)):
-            assert said, "it ended"
-        await kill_one(stage, "other", "100202")
-        await kill_one(stage, "after", "100201")
-        await publish(stage, town)
-        shown = json.loads(await asyncio.to_thread(process.stdout.readline))
+        with process:
+            assert process.stderr is not None
+            assert process.stdout is not None
+            try:
+                await lines_until(process.stderr, "following")
+                await kill_one(stage, "other", "100202")
+                await kill_one(stage, "after", "100201")
+                await publish(stage, town)
+                shown = json.loads(await asyncio.to_thread(process.stdout.readline))
+            except BaseException:
+                process.kill()
+                raise
+            code, _ = end(process, signal.SIGTERM)
+        assert code == Exit.DONE
         listed = town.place.ask("deadletters", "list", "--entity", "customer/100201")
         assert shown.keys() == listed["deadletters"][0].keys()
         assert shown["deliveryId"] == stage.delivery("after").delivery_id
         assert shown["attempts"] == 1
-        code, _ = end(process, 15)
-        assert code == Exit.DONE
 
     town.play(story)
+
+
+async def lines_until(stream: IO[str], word: str) -> None:
+    """Return when a line with the word has come; fail where the stream ends before."""
+    said = ""
+    while word not in said:
+        said = await asyncio.to_thread(stream.readline)
+        assert said, f"it ended before it said {word}"
+
+
+async def records_in_topics(town: Town, count: int) -> None:
+    """Return when so many records are in the topics that a worker reads."""
+    async with asyncio.timeout(60):
+        for _ in iter(int, 1):
+            if await topics.lag(town.kafka, "nobody", town.names) >= count:
+                return
+            await asyncio.sleep(0.1)
 
 
 async def kill_one(stage: Stage, name: str, number: str) -> None:

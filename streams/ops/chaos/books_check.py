@@ -159,7 +159,8 @@ def _content(name: str, wanted: Sequence[Fields], holds: Fields) -> Iterator[tup
         for fields in wanted
     ]
     if all(differing):
-        yield "final-content", f"{name} has {', '.join(sorted(differing, key=len)[0])}"
+        nearest = min(differing, key=len)
+        yield "final-content", f"{name} has {', '.join(nearest)}"
 
 
 def _differences(wanted: Booking, holds: Booking) -> Iterator[tuple[str, str]]:

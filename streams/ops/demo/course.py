@@ -44,7 +44,7 @@ class Course:
         self._events = events
         self._run = run
         self._keep = keep
-        self._settings: Settings | None = None
+        self._settings: Settings | None = None  # set as soon as there may be topics of ours
         self.finished = False  # whether there is a verdict, whichever
 
     def run(self) -> Summary:
@@ -83,11 +83,12 @@ class Course:
 
     def _start_kafka(self, say: Callable[[str], None]) -> Settings:
         self._machine.start_kafka(say)
-        settings = self._settings = settings_in_force(self._machine.environment)
+        settings = settings_in_force(self._machine.environment)
         connection = connection_of(settings)
         away = asyncio.run(wait_for_kafka(connection, WAIT_S, say))
         if away is not None:
             raise CommandEnds(Exit.AWAY, away)
+        self._settings = settings
         report = asyncio.run(
             topics.create(
                 connection,

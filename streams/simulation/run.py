@@ -1,0 +1,75 @@
+"""One history from its first event until all has come to rest, and what did not hold."""
+
+import msgspec
+
+from streams.ledger.memory import MemoryLedger
+from streams.simulation.history import PLANNED_S, History
+from streams.simulation.invariants import Violation
+from streams.simulation.loop import SpinError
+from streams.simulation.rest import at_rest, mend
+from streams.simulation.world import World
+
+REST_S = 3_600.0  # an hour: what has not come to rest by then never does
+LOOK_EVERY_S = 20.0
+STEPS_MAX = 60_000
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What a history came to. `faults`: those that came about."""
+
+    steps: int
+    violations: tuple[Violation, ...]
+    faults: dict[str, str]
+    seconds: float  # of simulated time
+
+
+def play(history: History, ledger: MemoryLedger) -> Report:
+    """Run a history on an emptied ledger. Never raises for what the history finds."""
+    ledger.clear()
+    ledger.moves()
+    world = World(history, ledger)
+    try:
+        _play(world)
+    except SpinError:
+        world.broke("a worker spins")
+    for worker in world.workers.values():
+        worker.kill()
+    return Report(
+        steps=world.steps,
+        violations=tuple(world.invariants.found),
+        faults=world.used if history.faults is None else dict(history.faults),
+        seconds=world.now,
+    )
+
+
+def _play(world: World) -> None:
+    found = world.invariants.found
+    _until(world, PLANNED_S)
+    if found:
+        return
+    world.calm_down()
+    _rest(world)
+    if world.history.mend and not found:
+        mend(world)
+        _rest(world)
+
+
+def _rest(world: World) -> None:
+    """Until nothing is left to do, at most for an hour."""
+    end = world.now + REST_S
+    left: list[Violation] = []
+    while world.now < end:
+        _until(world, world.now + LOOK_EVERY_S)
+        if world.invariants.found:
+            return
+        left = at_rest(world)
+        if not left:
+            return
+    world.invariants.found.extend(left)
+
+
+def _until(world: World, when: float) -> None:
+    while not world.invariants.found and world.timeline.step(when):
+        if world.steps > STEPS_MAX:
+            world.broke("more steps than a history can need")
+            return
