@@ -100,6 +100,7 @@ class Chores:
         await self._see_holds(ran)
         self._desk.tenants.wake(ticked.integrations | ran.integrations)
         self._holding.wake_probes(now)
+        self._desk.tenants.wake_crowded()
         self._desk.work.set()
         self._start_look_ups(ticked)
         self._start_questions(ticked)

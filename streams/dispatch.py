@@ -248,6 +248,7 @@ class Dispatcher:
         except LedgerClosedError:
             return False
         self._desk.tenants.wake(result.more)
+        self._desk.tenants.crowd(result.crowded)
         given = Counter(claimed.integration.id for claimed in result.claimed)
         for want in wants:
             name = want.integration.id

@@ -28,6 +28,7 @@ class Tenant:
         self.integration = integration
         self.settings = settings
         self.hungry = True  # there may be something ready
+        self.crowded = False  # the slots for bookings were taken, maybe by another worker
         self.books: str | None = None
         self.look_up_until = 0.0
         self.identify_at = 0.0
@@ -163,6 +164,17 @@ class Tenants:
             tenant = self.by_id.get(name)
             if tenant is not None:
                 tenant.hungry = True
+
+    def crowd(self, names: frozenset[str]) -> None:
+        """These had no slot for a booking: they are looked at again when the clock is."""
+        for name in names:
+            self.by_id[name].crowded = True
+
+    def wake_crowded(self) -> None:
+        """A slot of another worker's may be free again, and nobody says so."""
+        for tenant in self.by_id.values():
+            tenant.hungry = tenant.hungry or tenant.crowded
+            tenant.crowded = False
 
     def in_turn(self) -> list[Tenant]:
         """The hungry ones, beginning behind the one that was first the last time."""

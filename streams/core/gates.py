@@ -45,11 +45,13 @@ def look(gate: Gate, *, child_ordinal: int, wall: float) -> GateView:
         state = GateState.ON_ITS_WAY if earlier else GateState.OPEN
         return GateView(gate, state, parent_stale=dead is not None)
     on_its_way = [s for s in gate.siblings if s.state in OPEN]
-    if any(s.state is not State.BLOCKED for s in on_its_way):
+    # Of invoices of one number the oldest goes first: what waits behind a blocked one is no way.
+    moving = on_its_way[:1] if gate.optional else on_its_way
+    if any(s.state is not State.BLOCKED for s in moving):
         return GateView(gate, GateState.ON_ITS_WAY)
     asked = gate.row.asked_no_at
     if gate.optional:
-        behind = on_its_way[-1] if on_its_way else dead
+        behind = on_its_way[0] if on_its_way else dead
         return GateView(gate, GateState.FAILED if behind else GateState.OPEN, behind=behind)
     if asked is None or abs(wall - asked) > FRESH_NO_S:
         return GateView(gate, GateState.ASK)

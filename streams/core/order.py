@@ -56,7 +56,9 @@ def overtaken(candidate: Candidate, row: EntityRow, siblings: list[Sibling]) -> 
     """
     if row.applied is not None and row.applied.newer_than(candidate.version):
         return Overtaken(None, stale=True)
-    newest = newest_of([candidate, *siblings])
+    # What is stale itself overtakes nobody.
+    fresh = [s for s in siblings if row.applied is None or not row.applied.newer_than(s.version)]
+    newest = newest_of([candidate, *fresh])
     if not isinstance(newest, Sibling):
         return None
     return Overtaken(newest, stale=newest.ordinal < candidate.ordinal)

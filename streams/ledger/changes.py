@@ -9,6 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from schemas.outcomes import FINAL, OutcomeKind
 from streams.core.states import State, move
+from streams.ledger.noted import Noted
 from streams.ledger.rows import StoredDelivery, pack_headers, to_json
 from streams.ledger.rules import Moment, Rules, Tell
 from streams.ledger.tables import deliveries, entities, outbox
@@ -35,6 +36,7 @@ class Changes:
         self._deliveries: dict[int, dict[str, Any]] = {}
         self._entities: dict[str, dict[str, Any]] = {}
         self._outbox: list[dict[str, Any]] = []
+        self._noted = Noted()
 
     def delivery(self, ordinal: int, **columns: Any) -> None:
         """Set columns of a delivery's row."""
@@ -73,6 +75,9 @@ class Changes:
         told = self.rules.tell(
             Tell(delivery=delivery, kind=kind, nth=nth, at=self.now.wall, **facts)
         )
+        self._noted.add(
+            delivery, kind, self.now.wall, facts.get("failure"), facts.get("changes", ())
+        )
         self.delivery(delivery.ordinal, outcomes=nth)
         if kind in FINAL:
             self.delivery(delivery.ordinal, final_id=told.outcome_id)
@@ -106,6 +111,7 @@ class Changes:
         _upsert_entities(connection, self._entities)
         if self._outbox:
             connection.execute(outbox.insert(), self._outbox)
+        self._noted.flush(connection)
 
 
 def _update_by(

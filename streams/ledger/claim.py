@@ -50,6 +50,7 @@ class _Claiming:
         self.moved: dict[str, int] = {}
         self.moved_keys: set[str] = set()
         self.ready: set[int] = set()
+        self.crowded: set[str] = set()
 
     def run(self) -> ClaimResult:
         if not self.own:
@@ -67,7 +68,12 @@ class _Claiming:
                 more.add(want.integration.id)
         self.changes.flush(self.connection)
         more |= self._release()
-        return ClaimResult(claimed=tuple(self.claimed), more=frozenset(more), moved=self.moved)
+        return ClaimResult(
+            claimed=tuple(self.claimed),
+            more=frozenset(more),
+            moved=self.moved,
+            crowded=frozenset(self.crowded),
+        )
 
     def _release(self) -> set[str]:
         """What waited for a delivery that needs no attempt goes on at once."""
@@ -114,6 +120,8 @@ class _Claiming:
         sends, bookings = want.sends, want.bookings
         if bookings:
             bookings = bookings_left(self.connection, want)
+            if not bookings:
+                self.crowded.add(want.integration.id)
         telling = want.held is not None and not want.probe
         for delivery in batch:
             if (

@@ -15,6 +15,10 @@ from streams.ledger.replays import UNKNOWN, Asked, Judged, judge, load_by_id
 from streams.ledger.rows import StoredDelivery
 from streams.ledger.tables import signals
 
+NONE_NAMED = Refusal(
+    reason=Reason.UNKNOWN,
+    text="it names no deliveries: `moment-sync deadletters` makes commands of a filter",
+)
 OTHER_LANE = Refusal(
     reason=Reason.OTHER_LANE,
     text="its lane belongs to another worker: send the command under company/customerNumber",
@@ -24,6 +28,8 @@ OTHER_LANE = Refusal(
 def replay(act: Act) -> None:
     """Replay what may be; each id has a row in the audit. At most 500, in one transaction."""
     data = act.command.data
+    if not data.deliveries:
+        act.tell(REFUSED, integration=data.integration, refusal=NONE_NAMED)
     asked = Asked(ids=data.deliveries, edit=data.edit, force=data.force)
     changes = Changes(act.rules, act.now)
     for judged in judge(act.connection, act.rules, act.directory, asked):
@@ -112,6 +118,8 @@ def _replay_letter(act: Act, judged: Judged, letter: StoredLetter) -> None:
 def discard(act: Act) -> None:
     """Discard what may be; each id has a row in the audit. At most 500, in one transaction."""
     ids = list(dict.fromkeys(act.command.data.deliveries))
+    if not ids:
+        act.tell(REFUSED, integration=act.command.data.integration, refusal=NONE_NAMED)
     found = load_by_id(act.connection, ids)
     unsent = load_letters(act.connection, [name for name in ids if name not in found])
     changes = Changes(act.rules, act.now)

@@ -57,8 +57,13 @@ class Claimed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ClaimResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What was taken. `more`: integrations with candidates that were not looked at."""
+    """What was taken. `more`: integrations with candidates that were not looked at.
+
+    `crowded`: integrations whose bookings in flight, of any worker, leave no slot: no invoice of
+    them was looked at, and nobody will tell this worker when there is a slot again.
+    """
 
     claimed: tuple[Claimed, ...] = ()
     more: frozenset[str] = frozenset()
     moved: dict[str, int] = {}  # by integration: decided, and not sent
+    crowded: frozenset[str] = frozenset()

@@ -70,7 +70,8 @@ class Invariants:
         moves = self._ledger.moves()
         for move in moves:
             old, new = State(move.old), State(move.new)
-            if new not in TRANSITIONS[old]:
+            parked = (old, new) == (State.READY, State.BLOCKED)  # it waited, in between
+            if new not in TRANSITIONS[old] and not parked:
                 self.tell("transition", f"{move.ordinal}: {old} → {new}")
             if old in IN_DOUBT and new is not State.UNCERTAIN:
                 self._settled(move.ordinal, old, new)

@@ -64,7 +64,7 @@ class Timeline:
             self.busy -= busy
         else:
             if not self.busy and waking > self.now:
-                self._jump = min(IDLE_JUMP_MAX_S, self._jump * 1.5 + 0.05)
+                self._jump = min(IDLE_JUMP_MAX_S, self._jump * 2 + 0.5)
                 self.now = max(self.now, min(waking + self._jump, due, until))
             when, _, todo = heapq.heappop(self._timers)
         self.now = max(self.now, when)

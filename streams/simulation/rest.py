@@ -95,6 +95,8 @@ def _unsettled(world: World, row: Row, by_key: dict[str, list[Row]]) -> str | No
     state = State(row.state)
     if state in {State.WITHDRAWN, State.DEAD} or not _is_open(state):
         return None if row.final_id is not None else "without a final outcome"
+    if state is State.WAITING and _waits_for_blocked(row, by_key[row.key]):
+        return None
     if state is not State.BLOCKED:
         return "still open"
     integration, kind, number = (row.waits_key or "\x1f\x1f").split("\x1f")
@@ -108,6 +110,12 @@ def _unsettled(world: World, row: Row, by_key: dict[str, list[Row]]) -> str | No
             return f"{kind}/{number} is in the books"
     moving = [one for one in parents if one.state in {State.READY, State.DUE, *IN_DOUBT}]
     return f"{kind}/{number} is on its way" if moving else None
+
+
+def _waits_for_blocked(row: Row, siblings: list[Row]) -> bool:
+    """An invoice waits for an older event of its number, which waits for somebody else."""
+    older = [one for one in siblings if one.ordinal < row.ordinal and _is_open(State(one.state))]
+    return row.waits_key == row.key and any(one.state == State.BLOCKED for one in older)
 
 
 def _is_open(state: State) -> bool:

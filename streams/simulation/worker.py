@@ -180,6 +180,7 @@ class Worker:
         self._positions: dict[tuple[str, int], int] = {}
         self._told: asyncio.Event
         self._records: asyncio.Event
+        self._rows: asyncio.Event
         self.run_inside(self._begin)
 
     # -- steps ----------------------------------------------------------------------------------
@@ -276,7 +277,7 @@ class Worker:
             restored=self.dispatcher.restored,
         )
         self.outbox = LedgerOutbox(ledger, self.owner)
-        self._told, self._records = asyncio.Event(), asyncio.Event()
+        self._told, self._records, self._rows = (asyncio.Event() for _ in range(3))
         self.dispatcher.set_up(world.integrations)
         for work in (self.dispatcher.run(), self._join(), self._ingest(), self._publish()):
             task = self.loop.create_task(work)
@@ -364,11 +365,16 @@ class Worker:
 
     # -- the publisher --------------------------------------------------------------------------
 
+    def rows(self) -> None:
+        """There may be something to publish."""
+        self._rows.set()
+
     async def _publish(self) -> None:
         while True:
             rows = await self.outbox.unpublished(PUBLISH_MOST)
             if not rows:
-                await self.outbox.wait()
+                self._rows.clear()
+                await self._rows.wait()
                 continue
             await asyncio.sleep(self.random.random() * 0.05)
             self.world.kafka.publish(rows)

@@ -327,9 +327,13 @@ class World:
     def wrote(self, worker: Worker) -> None:
         """A transaction is on disk."""
         del worker
-        if self.ledger.changes != self._changes:
-            self._changes = self.ledger.changes
-            self.timeline.stir()
+        if self.ledger.changes == self._changes:
+            return
+        self._changes = self.ledger.changes
+        self.timeline.stir()
+        if self.ledger.rows("SELECT 1 FROM outbox WHERE NOT published LIMIT 1"):
+            for each in self.workers.values():
+                self.later(self.now, functools.partial(each.gate, "", each.rows))
         self.invariants.committed()
 
     def broke(self, what: str) -> None:

@@ -47,6 +47,15 @@ def test_a_delivery_that_waits_can_be_discarded_and_replaces_nothing(tell: Tell)
     tell(story)
 
 
+def test_a_command_that_names_no_deliveries_is_refused_with_a_word(tell: Tell) -> None:
+    async def story(stage: Stage) -> None:
+        for kind in ("replay", "discard"):
+            refused = await Desk(stage).refusal(kind, integration=SB1.id)
+            assert "names no deliveries" in refused["text"]
+
+    tell(story)
+
+
 def test_what_is_in_flight_is_not_discarded(tell: Tell) -> None:
     async def story(stage: Stage) -> None:
         await stage.take(c=customer())
