@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import signal
+import socket
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 
@@ -22,6 +23,7 @@ from streams.integrations_file import read as read_integrations
 from streams.kafka_client import connection_of
 from streams.ledger.engine import Ledger
 from streams.ledger_outbox import LedgerOutbox
+from streams.notices.service import Notices, way_of
 from streams.ops.web import WebServer
 from streams.publish import Publisher
 from streams.settings import Settings
@@ -72,6 +74,14 @@ class Worker:
             performer=self._performer,
         )
         self.outbox = LedgerOutbox(self.ledger, owner)
+        self.notices = Notices(
+            ledger=self.ledger,
+            way=way_of(settings, socket.gethostname()),
+            owner=owner,
+            partitions=partitions,
+            clock=self._clock,
+            integrations=lambda: self._by_id,
+        )
         names = TopicNames(prefix=settings.topic_prefix)
         connection = connection_of(settings)
         intake = LedgerIntake(
@@ -83,6 +93,7 @@ class Worker:
             topic_prefix=settings.topic_prefix,
             woken=self.dispatcher.woken,
             restored=self.dispatcher.restored,
+            sought=self.dispatcher.sought,
         )
         self.publisher = Publisher(
             connection, self.outbox, names, max_request_bytes=max_letter_bytes
@@ -153,6 +164,7 @@ class Worker:
                 self.publisher.run(stop_publishing, drain_s=PUBLISH_DRAIN_S)
             )
             dispatching = asyncio.create_task(self.dispatcher.run())
+            noticing = asyncio.create_task(self.notices.run())
             ingesting = asyncio.create_task(
                 run_ingest(self._app, stop=self._stop, drain_s=self.settings.drain_s)
             )
@@ -165,7 +177,8 @@ class Worker:
             await self.dispatcher.stop(self.settings.drain_s)
             reason = await ingesting
             stop_publishing.set()
-            await asyncio.wait({publishing, dispatching})
+            noticing.cancel()
+            await asyncio.wait({publishing, dispatching, noticing})
             await self._web.stop()
         await self.ledger.stop()
         failed = [task for task in (publishing, dispatching) if _error(task) is not None]

@@ -25,6 +25,7 @@ from streams.ledger.timers import (
     answer_operation,
     tick_operation,
 )
+from streams.pruning import Pruner
 from streams.tenants import Tenant
 
 TICK_S = 1.0  # other workers' releases, holds and commands are seen within this (design 5.5, 8)
@@ -53,6 +54,7 @@ class Chores:
             desk.rules, LiveDirectory(self._integrations, desk.partitions)
         )
         self._switched_off = switched_off_operation(desk.rules)
+        self._pruner = Pruner(desk)
         self._looking_up: set[int] = set()
         self._asking: set[str] = set()
         self._sweep_after: int | None = None
@@ -71,6 +73,7 @@ class Chores:
 
     async def _tick_once(self) -> float:
         now = self._desk.now()
+        self._pruner.look(now)
         sweep = None
         if now.elapsed - self._swept_at >= SWEEP_EVERY_S:
             self._swept_at = now.elapsed

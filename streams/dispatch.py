@@ -67,6 +67,7 @@ class Dispatcher:
         self._lanes_busy: dict[int, int] = {}
         self._lane_ended = asyncio.Event()
         self._quiet_until = 0.0
+        self._sought = False  # whether Kafka's commits were held against the ledger
         self.assigned_once = asyncio.Event()
         self.in_flight = 0
         self.applied = 0
@@ -124,6 +125,12 @@ class Dispatcher:
         """Work for these integrations from now on."""
         self._desk.tenants.set_up(integrations)
         self._desk.wake_all()
+
+    def sought(self) -> None:
+        """Kafka's commits were held against the ledger: from now on there may be bookings."""
+        if not self._sought:
+            self._sought = True
+            self._desk.wake_all()
 
     def restored(self) -> None:
         """The ledger is behind the books: what was just booked may not be seen yet, so wait."""
@@ -194,7 +201,7 @@ class Dispatcher:
             return Want(
                 integration=tenant.integration,
                 sends=1 if probe else 0,
-                bookings=1 if probe else 0,
+                bookings=min(1, self._bookings(tenant, elapsed)) if probe else 0,
                 books=tenant.books or "",
                 look_up_until=tenant.look_up_until,
                 held=held,
@@ -224,8 +231,11 @@ class Dispatcher:
         return Want(integration=tenant.integration, sends=0, bookings=0, held=broken)
 
     def _bookings(self, tenant: Tenant, elapsed: float) -> int:
-        """Bookings that may be in flight: none while a restored ledger lets the books settle."""
-        if elapsed < self._quiet_until:
+        """Bookings that may be in flight: none while a restored ledger lets the books settle.
+
+        None either before it is known whether the ledger was restored.
+        """
+        if not self._sought or elapsed < self._quiet_until:
             return 0
         return self._desk.performer.timing(tenant.integration).bookings
 

@@ -50,6 +50,7 @@ class LedgerIntake:
         topic_prefix: str,
         woken: Callable[[Taken], None],
         restored: Callable[[], None] = lambda: None,
+        sought: Callable[[], None] = lambda: None,
     ) -> None:
         self._ledger = ledger
         self._integrations = integrations  # by company
@@ -59,6 +60,7 @@ class LedgerIntake:
         self._prefix = topic_prefix
         self._woken = woken
         self._restored = restored
+        self._sought = sought
         self._take = take_operation(same_content, self._reused)
 
     async def take(self, records: Sequence[Record]) -> None:
@@ -75,6 +77,7 @@ class LedgerIntake:
         behind = await resume_at(self._ledger, committed, self._now().timestamp())
         if behind:
             self._restored()
+        self._sought()
         return behind
 
     def _read(self, records: Sequence[Record]) -> Fetch:

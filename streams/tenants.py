@@ -167,7 +167,7 @@ class Tenants:
 
     def crowd(self, names: frozenset[str]) -> None:
         """These had no slot for a booking: they are looked at again when the clock is."""
-        for name in names:
+        for name in names & self.by_id.keys():
             self.by_id[name].crowded = True
 
     def wake_crowded(self) -> None:

@@ -19,7 +19,7 @@ from streams.ledger.rows import (
     state_is,
     stored,
 )
-from streams.ledger.tables import bookings, deliveries, holds
+from streams.ledger.tables import bookings, books, deliveries, holds
 from streams.ledger.work import Want
 
 HELD_A_CLAIM = 200  # deliveries of a held integration that are told so in one transaction
@@ -80,6 +80,20 @@ def merge_bookings(
             reference=reference_of(row.reference),
             content=row.content,
         )
+
+
+def look_ups_until(connection: Connection, integrations: set[str]) -> dict[str, float]:
+    """Until when (wall clock) bookings of these look up first, as the ledger has it now.
+
+    Another worker may have found since that the ledger was restored.
+    """
+    rows = connection.execute(_LOOK_UPS_UNTIL, {"names": sorted(integrations)})
+    return {row.integration: row.look_up_until for row in rows}
+
+
+_LOOK_UPS_UNTIL = select(books.c.integration, books.c.look_up_until).where(
+    books.c.integration.in_(bindparam("names", expanding=True))
+)
 
 
 def _untold(

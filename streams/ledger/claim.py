@@ -13,8 +13,15 @@ from streams.core import order
 from streams.core.gates import GateState, GateView, look
 from streams.core.model import Candidate, EntityRow, Sibling, entity_key
 from streams.core.states import OPEN, State
+from streams.core.written import maybe_written
 from streams.ledger.access import load_deliveries, load_entities, load_siblings, owned
-from streams.ledger.candidates import bookings_left, candidates, held_cause, merge_bookings
+from streams.ledger.candidates import (
+    bookings_left,
+    candidates,
+    held_cause,
+    look_ups_until,
+    merge_bookings,
+)
 from streams.ledger.changes import Changes, as_blob
 from streams.ledger.engine import Operation
 from streams.ledger.last_states import last_event
@@ -51,6 +58,7 @@ class _Claiming:
         self.moved_keys: set[str] = set()
         self.ready: set[int] = set()
         self.crowded: set[str] = set()
+        self.look_ups_until: dict[str, float] = {}
 
     def run(self) -> ClaimResult:
         if not self.own:
@@ -112,6 +120,9 @@ class _Claiming:
                 by_books.setdefault(want.books, {})[delivery.number] = delivery.entity_key
         for books, keys in by_books.items():
             merge_bookings(self.connection, books, keys, self.rows)
+        if by_books:
+            names = {want.integration.id for want, _ in wanted}
+            self.look_ups_until = look_ups_until(self.connection, names)
 
     # -- deciding -----------------------------------------------------------------------------
 
@@ -289,6 +300,12 @@ class _Claiming:
         self.changes.entity(
             delivery.entity_key, delivery.lane, claimed_by=delivery.ordinal, dirty=True
         )
+        if not invoice:
+            self.changes.entity(
+                delivery.entity_key,
+                delivery.lane,
+                content=maybe_written(row.content, content),
+            )
         self.rows[delivery.entity_key] = msgspec.structs.replace(row, claimed_by=delivery.ordinal)
         unknown = invoice and row.in_books and row.content is None
         self.claimed.append(
@@ -306,6 +323,7 @@ class _Claiming:
                     or delivery.replays > 0
                     or unknown
                     or now.wall < want.look_up_until
+                    or now.wall < self.look_ups_until.get(want.integration.id, 0.0)
                 ),
                 probe=want.probe,
                 send_by=send_by,

@@ -16,12 +16,11 @@ from streams.ledger.tables import metadata
 Answer = TypeVar("Answer")
 
 _PRAGMAS = ("journal_mode=MEMORY", "synchronous=OFF", "temp_store=MEMORY", "locking_mode=EXCLUSIVE")
-_MOVES = (
-    "CREATE TEMP TABLE moves (ordinal INTEGER, old TEXT, new TEXT)",
-    "CREATE TEMP TRIGGER moved AFTER UPDATE OF state ON main.deliveries "
-    "WHEN old.state <> new.state "
-    "BEGIN INSERT INTO moves VALUES (old.ordinal, old.state, new.state); END",
-)
+_MOVES = """
+CREATE TEMP TABLE moves (ordinal INTEGER, old TEXT, new TEXT);
+CREATE TEMP TRIGGER moved AFTER UPDATE OF state ON main.deliveries WHEN old.state <> new.state
+BEGIN INSERT INTO moves VALUES (old.ordinal, old.state, new.state); END;
+"""
 
 
 class Move(msgspec.Struct, frozen=True):
@@ -48,12 +47,12 @@ class MemoryLedger:
         self._connection = engine.connect()
         metadata.create_all(self._connection)
         self._connection.commit()
-        self._raw: Any = self._connection.connection.driver_connection
-        self._raw.isolation_level = None
+        driver: Any = self._connection.connection.driver_connection
+        driver.isolation_level = None
+        self._raw = driver
         for pragma in _PRAGMAS:
             self._raw.execute(f"PRAGMA {pragma}")
-        for statement in _MOVES:
-            self._raw.execute(statement)
+        self._raw.executescript(_MOVES)
         self._tables = [*metadata.tables, "sqlite_sequence"]
 
     def close(self) -> None:

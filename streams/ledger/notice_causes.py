@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, case, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, case, delete, func, insert, select, update
 
 from connectors.integrations import Integration
 from schemas.outcomes import OutcomeKind
@@ -212,7 +212,9 @@ def _open_hold(connection: Connection, hold: HoldRow, item: Gather) -> None:
 
 
 def _end(connection: Connection, items: Sequence[int]) -> list[None]:
-    return [_end_one(connection, cause_pk) for cause_pk in items]
+    for cause_pk in items:
+        _end_one(connection, cause_pk)
+    return [None] * len(items)
 
 
 # Of a cause: drops the oldest of its deliveries that are out of trouble.
@@ -251,7 +253,9 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _told(connection: Connection, items: Sequence[Told]) -> list[None]:
-    return [_told_one(connection, item) for item in items]
+    for item in items:
+        _told_one(connection, item)
+    return [None] * len(items)
 
 
 mark_told: Operation[Told, None] = Operation("notices-told", 64, _told)
@@ -289,7 +293,9 @@ class Closed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _close(connection: Connection, items: Sequence[Closed]) -> list[None]:
-    return [_close_one(connection, item) for item in items]
+    for item in items:
+        _close_one(connection, item)
+    return [None] * len(items)
 
 
 close: Operation[Closed, None] = Operation("notices-close", 66, _close)

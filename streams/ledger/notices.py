@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, and_, func, literal_column, select
+from sqlalchemy import ColumnElement, Connection, and_, func, literal_column, select
 
 from schemas.events import EntityType
 from schemas.failures import Failure, FailureCode
@@ -25,8 +25,8 @@ WAITING_MOST = 10_000  # deliveries that wait are counted this far
 ENDED = tuple(state.value for state in sorted(SETTLED))
 _THROUGH = (State.APPLIED.value, State.MANUAL.value)
 # As the partial indexes have them.
-NEW = literal_column("notices.cause_pk IS NULL")
-_OPEN = literal_column("notice_causes.open")
+NEW: ColumnElement[bool] = literal_column("notices.cause_pk IS NULL")
+_OPEN: ColumnElement[bool] = literal_column("notice_causes.open")
 _detail = msgspec.json.Decoder(Detail)
 
 
@@ -64,10 +64,12 @@ def look(connection: Connection, owner: str, partitions: int, set_up: frozenset[
 
 
 def is_own(integration: str, own: frozenset[int], partitions: int) -> bool:
+    """Whether an integration belongs to one of these lanes: that of its id (design section 8)."""
     return partition_of(integration.encode(), partitions) in own
 
 
 def with_new(connection: Connection, own: frozenset[int], partitions: int) -> list[str]:
+    """Of an owner's integrations, those with notices that no cause has taken up yet."""
     query = select(notices.c.integration).where(NEW).distinct()
     return [name for name in connection.scalars(query) if is_own(name, own, partitions)]
 

@@ -11,7 +11,9 @@ from streams.notices.causes import Cause, Say
 AGAIN_WINDOWS = 30  # 15 min with the default window
 AGAIN_MOST_S = 4 * 3600.0  # but within half a working day what is new is told
 REMINDER_S = 24 * 3600.0
-REMINDER_MOST_S = 8 * REMINDER_S  # a cause that nobody minds is told once a week, not for nothing
+REMINDER_MOST_S = (
+    8 * REMINDER_S
+)  # a cause that nobody minds is told once in so long, not for ever daily
 MOST_DOUBLINGS = 10  # beyond these every longest pause is reached
 CLOCKS_DIFFER_S = 60.0  # between hosts; what lies further ahead comes from a clock that was wrong
 
@@ -50,7 +52,7 @@ def decide(cause: Cause, standing: Standing, *, now: float, window_s: float) -> 
 def _pausing(cause: Cause, now: float, window_s: float) -> bool:
     if cause.told_at is None:
         return False
-    doubled = AGAIN_WINDOWS * window_s * 2 ** min(max(cause.mails - 1, 0), MOST_DOUBLINGS)
+    doubled = AGAIN_WINDOWS * window_s * float(2 ** min(max(cause.mails - 1, 0), MOST_DOUBLINGS))
     return _since(cause.told_at, now) < min(AGAIN_MOST_S, doubled)
 
 

@@ -280,9 +280,7 @@ def _twice(number: str, hits: int) -> Failure:
 
 
 def _differs(number: str, reference: Reference) -> Failure:
-    return _failure(
-        FailureCode.INVOICE_DIFFERS_FROM_BOOKED, number=number, booked=reference.number
-    )
+    return _failure(FailureCode.INVOICE_DIFFERS_FROM_BOOKED, number=number, booked=reference.number)
 
 
 Meanings = Verdict | Resolution | Finding | Identification

@@ -10,6 +10,8 @@ import msgspec
 
 COMPANIES = ("c-1", "c-2")
 SB1, DK = "sparebank1", "dkplus"
+# Kinds of steps, and how many of them a history has in its busiest part.
+STEPS = (("", 160), ("commit", 50), ("leave", 20), ("answer", 20))
 PLANNED_S = 40.0  # seconds in which events come; then the world is left in peace
 
 
@@ -97,10 +99,15 @@ Action = Put | Ask | Shift | Jump | Refuse | Down | Remove | Backup
 
 
 class Strike(msgspec.Struct, frozen=True, kw_only=True):
-    """What happens to a worker right before one of its steps: it ends, or sleeps for a while."""
+    """What happens to a worker right before one of its steps: it ends, or sleeps for a while.
+
+    `step` counts the steps of this kind that the worker has come to, in all its lives; with no
+    kind it counts them all.
+    """
 
     worker: int
     step: int
+    kind: str = ""
     sleeps: float | None = None
     reboot: bool = False
 
@@ -122,7 +129,7 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
 
 def draw(seed: int) -> History:
     """The history of a seed."""
-    return _Drawing(Random(f"history {seed}"), seed).whole()
+    return _Drawing(Random(f"history {seed}"), seed).whole()  # noqa: S311 - no secret
 
 
 class _Drawing:
@@ -133,6 +140,14 @@ class _Drawing:
         self.setups = self._setups()
         self.puts: list[Put] = []
         self.states: dict[tuple[str, str, str], int] = {}
+
+    def chance(self, share: float) -> bool:
+        """True in this share of cases."""
+        return self.random.random() < share
+
+    def when(self) -> float:
+        """A time while events come."""
+        return round(1 + self.random.random() * 30, 3)
 
     def whole(self) -> History:
         random = self.random
@@ -151,7 +166,7 @@ class _Drawing:
             strikes=self._strikes(workers),
             fault_rate=rate,
             bad=self._bad(),
-            mend=random.random() < 0.4,
+            mend=self.chance(0.4),
         )
 
     def _setups(self) -> tuple[Setup, ...]:
@@ -160,8 +175,8 @@ class _Drawing:
         found = []
         for company in companies:
             for system in random.choice(((SB1,), (DK,), (SB1,), (SB1, DK))):
-                data = ("customers", "projects", "invoices")
-                if random.random() < 0.1:
+                data: tuple[str, ...] = ("customers", "projects", "invoices")
+                if self.chance(0.1):
                     data = random.choice((("invoices",), ("customers", "invoices")))
                 found.append(
                     Setup(
@@ -169,8 +184,8 @@ class _Drawing:
                         company=company,
                         system=system,
                         data=data,
-                        known=random.random() < 0.85,
-                        present=("3",) if random.random() < 0.5 else (),
+                        known=self.chance(0.85),
+                        present=("3",) if self.chance(0.5) else (),
                     )
                 )
         return tuple(found)
@@ -178,7 +193,7 @@ class _Drawing:
     def _events(self, company: str, many: int) -> None:
         random = self.random
         kinds = random.choices(("customer", "project", "invoice"), weights=(3, 2, 4), k=many)
-        numbered = random.random() < 0.4  # the producer gives sequence numbers
+        numbered = self.chance(0.4)  # the producer gives sequence numbers
         for kind in kinds:
             number = {
                 "customer": str(random.randint(1, 3)),
@@ -187,7 +202,7 @@ class _Drawing:
             }[kind]
             key = (company, kind, number)
             content = self.states[key] = self.states.get(key, 0) + 1
-            if kind != "customer" and random.random() < 0.3:
+            if kind != "customer" and self.chance(0.3):
                 content = max(1, content - 1)  # the same content once more
             sequence = self.states[key] if numbered and kind != "invoice" else None
             self.ids += 1
@@ -203,7 +218,7 @@ class _Drawing:
                     project=self._project(kind, number),
                     credits=self._credits(kind, number),
                     sequence=sequence,
-                    wrong_key=random.random() < 0.08,
+                    wrong_key=self.chance(0.08),
                 )
             )
 
@@ -215,7 +230,7 @@ class _Drawing:
         if kind == "customer":
             return ""
         # Mostly by its own number, so that invoices of one number are about one customer.
-        if kind == "project" and self.random.random() < 0.2:
+        if kind == "project" and self.chance(0.2):
             return str(self.random.randint(1, 3))
         return str(1 + int(number) % 3)
 
@@ -232,36 +247,33 @@ class _Drawing:
         random = self.random
         found = []
         for put in self.puts:
-            if random.random() < 0.15:
+            if self.chance(0.15):
                 later = round(put.at + random.random() * 15, 3)
-                other = 50 if random.random() < 0.2 else put.content
+                other = 50 if self.chance(0.2) else put.content
                 found.append(msgspec.structs.replace(put, at=later, content=other))
         return found
 
     def _troubles(self, hosts: int) -> list[Action]:
         random = self.random
-        when = lambda: round(1 + random.random() * 30, 3)  # noqa: E731 - one word for it
         ids = [one.id for one in self.setups]
-        found: list[Action] = []
-        for _ in range(random.choice((0, 0, 1, 2))):
-            found.append(Shift(at=when()))
+        found: list[Action] = [Shift(at=self.when()) for _ in range(random.choice((0, 0, 1, 2)))]
         for _ in range(random.choice((0, 0, 1, 2, 3))):
-            kind = random.choices(
-                ("replay", "discard", "resume", "resync"), weights=(5, 2, 2, 1)
-            )[0]
-            found.append(Ask(at=when(), kind=kind, pick=random.randrange(1000)))
-        if random.random() < 0.15:
+            kind = random.choices(("replay", "discard", "resume", "resync"), weights=(5, 2, 2, 1))[
+                0
+            ]
+            found.append(Ask(at=self.when(), kind=kind, pick=random.randrange(1000)))
+        if self.chance(0.15):
             jump = random.choice((-90_000.0, -3_600.0, -5.0, 5.0, 3_600.0, 90_000.0, 4e6))
-            found.append(Jump(at=when(), host=random.randrange(hosts), seconds=jump))
-        if random.random() < 0.2:
+            found.append(Jump(at=self.when(), host=random.randrange(hosts), seconds=jump))
+        if self.chance(0.2):
             away = random.choice((Refuse, Down))
             seconds = round(random.random() * 30, 3)
-            found.append(away(at=when(), integration=random.choice(ids), seconds=seconds))
-        if random.random() < 0.08:
+            found.append(away(at=self.when(), integration=random.choice(ids), seconds=seconds))
+        if self.chance(0.08):
             number = str(random.randint(1, 3))
-            found.append(Remove(at=when(), integration=random.choice(ids), number=number))
-        if random.random() < 0.12:
-            at = when()
+            found.append(Remove(at=self.when(), integration=random.choice(ids), number=number))
+        if self.chance(0.12):
+            at = self.when()
             found.append(Backup(at=at, restored_at=round(at + 1 + random.random() * 12, 3)))
         return found
 
@@ -270,21 +282,23 @@ class _Drawing:
         found = []
         for _ in range(random.choice((0, 0, 1, 1, 2, 3))):
             sleeps = None
-            if random.random() < 0.5:
+            if self.chance(0.5):
                 sleeps = round(random.choice((2.0, 12.0, 40.0)) * (0.5 + random.random()), 3)
+            kind, most = random.choice(STEPS)
             found.append(
                 Strike(
                     worker=random.randrange(workers),
-                    step=random.randint(1, 160),
+                    step=random.randint(1, most),
+                    kind=kind,
                     sleeps=sleeps,
-                    reboot=random.random() < 0.2,
+                    reboot=self.chance(0.2),
                 )
             )
         return tuple(found)
 
     def _bad(self) -> frozenset[str]:
         keys = sorted({f"{kind}/{number}" for _, kind, number in self.states})
-        return frozenset(key for key in keys if self.random.random() < 0.12)
+        return frozenset(key for key in keys if self.chance(0.12))
 
 
 def dump(history: History) -> bytes:

@@ -55,9 +55,7 @@ class Kafka:
 
     def committed_of(self, lanes: frozenset[int]) -> dict[Place, int]:
         """What is committed of these partitions; -1 where nothing is."""
-        return {
-            place: self.committed.get(place, -1) for place in self._logs if place[1] in lanes
-        }
+        return {place: self.committed.get(place, -1) for place in self._logs if place[1] in lanes}
 
     def publish(self, rows: Sequence[OutboxRow]) -> None:
         """Rows of an outbox, acknowledged."""

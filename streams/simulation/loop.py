@@ -125,7 +125,14 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         self._ready.append(handle)
         return handle
 
-    call_soon_threadsafe = call_soon
+    def call_soon_threadsafe(  # type: ignore[override]  # as above
+        self,
+        callback: Callable[..., Any],
+        *args: Any,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.Handle:
+        """There is one thread."""
+        return self.call_soon(callback, *args, context=context)
 
     def call_later(  # type: ignore[override]  # as above
         self,
@@ -160,7 +167,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         """Make a future of this loop."""
         return asyncio.Future(loop=self)
 
-    def create_task(  # type: ignore[override]  # as above
+    def create_task(
         self,
         coro: Coroutine[Any, Any, Any] | Generator[Any, None, Any],
         *,
@@ -169,7 +176,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     ) -> "asyncio.Task[Any]":
         """Make a task of this loop."""
         task: asyncio.Task[Any] = asyncio.Task(
-            coro,  # type: ignore[arg-type]  # generators too, as asyncio has it
+            coro,
             loop=self,
             name=name,
             context=context,

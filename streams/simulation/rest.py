@@ -5,12 +5,12 @@ import msgspec
 from streams.core.model import Version
 from streams.core.states import IN_DOUBT, State
 from streams.simulation import history as told
-from streams.simulation.invariants import Violation
+from streams.simulation.invariants import Violation, newer
 from streams.simulation.world import World
 
 _DELIVERIES = (
     "SELECT d.ordinal, d.delivery_id, d.integration, d.entity_type, d.number, d.sequence, d.state, "
-    "d.waits_key, d.failure, d.final_id, d.told, i.ce_id FROM deliveries d "
+    "d.waits_key, d.failure, d.final_id, d.rewrite, i.ce_id FROM deliveries d "
     "JOIN inbox i ON i.event_pk = d.event_pk ORDER BY d.ordinal"
 )
 _DONE = frozenset({State.APPLIED, State.UNCHANGED, State.MANUAL})
@@ -29,7 +29,7 @@ class Row(msgspec.Struct, frozen=True):
     waits_key: str | None
     failure: bytes | None
     final_id: str | None
-    told: str
+    rewrite: int
     event: str
 
     @property
@@ -57,9 +57,7 @@ def at_rest(world: World) -> list[Violation]:
     found += _undelivered(world, rows)
     for key, some in by_key.items():
         found += _books(world, key, some)
-    claimed = world.ledger.rows(
-        "SELECT entity_key FROM entities WHERE claimed_by IS NOT NULL"
-    )
+    claimed = world.ledger.rows("SELECT entity_key FROM entities WHERE claimed_by IS NOT NULL")
     found += [Violation("claimed-at-rest", repr(row[0])) for row in claimed]
     return found
 
@@ -124,14 +122,19 @@ def _is_open(state: State) -> bool:
 
 def _undelivered(world: World, rows: list[Row]) -> list[Violation]:
     """Every event that was put has its deliveries."""
-    have = {(row.event, row.integration) for row in rows}
-    found = []
-    for put in world.puts:
-        for one in world.history.setups:
-            if one.company == put.company and f"{put.kind}s" in one.data:
-                if (put.id, one.id) not in have:
-                    found.append(Violation("delivered", f"{put.id} to {one.id}"))
-    return found
+    have: dict[tuple[str, str], int] = {}
+    for row in rows:
+        place = (row.event, row.integration)
+        have[place] = have.get(place, 0) + (1 if not row.rewrite else 0)
+    found = [Violation("delivered-once", f"{place}") for place, many in have.items() if many > 1]
+    return found + [
+        Violation("delivered", f"{put.id} to {one.id}")
+        for put in world.puts
+        for one in world.history.setups
+        if one.company == put.company
+        and f"{put.kind}s" in one.data
+        and (put.id, one.id) not in have
+    ]
 
 
 def _books(world: World, key: str, rows: list[Row]) -> list[Violation]:
@@ -145,7 +148,7 @@ def _books(world: World, key: str, rows: list[Row]) -> list[Violation]:
         return _unknown(key, rows, bool(entries), kind)
     newest = done[0]
     for row in done[1:]:
-        if row.version.newer_than(newest.version):
+        if newer(row.version, newest.version):
             newest = row
     if len(entries) != 1:
         return [Violation("in-the-books", f"{key!r} is there {len(entries)} times")]
@@ -155,7 +158,8 @@ def _books(world: World, key: str, rows: list[Row]) -> list[Violation]:
     if entries[0].content != content:
         return [
             Violation(
-                "newest-in-the-books", f"{key!r}: {entries[0].content}, not {content} ({newest.event})"
+                "newest-in-the-books",
+                f"{key!r}: {entries[0].content}, not {content} ({newest.event})",
             )
         ]
     return []

@@ -9,9 +9,8 @@ from connectors.integrations import Integration, System
 from connectors.port import Connector
 from schemas.events import Entity
 from schemas.lane import lane_key
-from schemas.outcomes import FINAL, TOPIC_OF
+from schemas.outcomes import FINAL, TOPIC_OF, outcome_id
 from schemas.wire import Outgoing, Record
-from streams import book_rules
 from streams.book_rules import BookRules
 from streams.ledger.rules import Tell, Told
 
@@ -53,7 +52,7 @@ class SimulatedRules(BookRules):
         """The outcome's facts, under the id that it would have."""
         delivery = tell.delivery
         told = SimulatedOutcome(
-            id=book_rules.outcome_id(delivery.delivery_id, tell.kind, tell.nth),
+            id=outcome_id(delivery.delivery_id, tell.kind, tell.nth),
             delivery=delivery.delivery_id,
             kind=tell.kind.value,
             final=tell.kind in FINAL,

@@ -134,7 +134,9 @@ class SimulatedHttp:
         future: asyncio.Future[Answer | NoAnswer] = asyncio.get_running_loop().create_future()
         luck = self._world.luck(name)
         leave = functools.partial(self._leave, call, path, luck, may_send, future)
-        self._world.later(self._world.now + luck.random() * 0.05, lambda: self._gate("leave", leave))
+        self._world.later(
+            self._world.now + luck.random() * 0.05, lambda: self._gate("leave", leave)
+        )
         try:
             return await future
         finally:
@@ -176,7 +178,7 @@ class SimulatedHttp:
         elif call.order is None:
             self._read(call, path, luck, away)
         else:
-            self._write(call, call.order, luck, away)
+            self._write(call, luck, away)
         self._under_way.append(call)
         self._world.later(
             call.ends_at, lambda: self._gate("answer", lambda: self._end(call, future))
@@ -209,7 +211,7 @@ class SimulatedHttp:
             return Answer(status=404) if entry is None else _found([entry])
         return _found(books.look(kind, what, self._world.now))
 
-    def _write(self, call: Call, order: Order, luck: Random, away: str) -> None:
+    def _write(self, call: Call, luck: Random, away: str) -> None:
         now = self._world.now
         self._world.leaves(call)
         call.ends_at = now + luck.uniform(0.02, 1.5)
@@ -283,4 +285,3 @@ class SimulatedCredentials:
 
     def heard(self, integration: Integration, token: str, *, accepted: bool) -> None:
         """Nothing is learnt."""
-

@@ -6,7 +6,6 @@ What it does runs through `gate`, step by step: before each one the process may 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from random import Random
 from typing import Any, Protocol, TypeVar, cast
 
 from connectors.http import HttpSender
@@ -76,7 +75,7 @@ class Surroundings(Around, Protocol):
     settings: Settings
     integrations: Mapping[str, Integration]
 
-    def strikes(self, worker: "Worker") -> bool:
+    def strikes(self, worker: "Worker", step: str) -> bool:
         """Whether the worker's next step finds it alive and awake."""
 
     def wrote(self, worker: "Worker") -> None:
@@ -163,12 +162,14 @@ class Worker:
         self.index = index
         self.host = host
         self.owner = f"worker{index}.{life}"
-        self.random = Random(f"{world.luck('worker').random()} {self.owner}")
+        self.random = world.luck(self.owner)
         self.steps = 0
         self.dead = False
         self.asleep = False
         self._backlog: list[Todo] = []
-        self.loop = VirtualLoop(world.timeline, lambda todo: self.gate("", todo))
+        self.loop = VirtualLoop(  # type: ignore[abstract]  # what is not there is not asked for
+            world.timeline, lambda todo: self.gate("", todo)
+        )
         self.http = SimulatedHttp(world, self.gate, self._settle_of)
         self.outbox: LedgerOutbox
         self.dispatcher: Dispatcher
@@ -194,7 +195,7 @@ class Worker:
             return
         if step:
             self.steps += 1
-            if self.world.strikes(self):
+            if self.world.strikes(self, step):
                 if self.asleep:
                     self._backlog.append(lambda: self.gate("", todo))
                 return
@@ -275,6 +276,7 @@ class Worker:
             topic_prefix="",
             woken=self.dispatcher.woken,
             restored=self.dispatcher.restored,
+            sought=self.dispatcher.sought,
         )
         self.outbox = LedgerOutbox(ledger, self.owner)
         self._told, self._records, self._rows = (asyncio.Event() for _ in range(3))

@@ -3,49 +3,30 @@
 import functools
 from collections.abc import Callable, Mapping
 from datetime import date
-from decimal import Decimal
 from random import Random
 
-from connectors.integrations import DataType, Integration, System
+from connectors.integrations import DataType, Integration
 from connectors.port import Answer
 from schemas.cloudevents import Attributes
-from schemas.codec import encode_event
 from schemas.commands import TYPE_PREFIX, CommandData, encode_command
-from schemas.events import (
-    Account,
-    Customer,
-    CustomerStatus,
-    Entity,
-    Invoice,
-    InvoiceKind,
-    InvoiceLine,
-    ProductType,
-    Project,
-    ProjectState,
-)
-from schemas.lane import lane_key, partition_of
+from schemas.lane import lane_key
 from streams.ledger.memory import Copy, MemoryLedger
 from streams.ports import OutboxRow
 from streams.settings import Settings, load
 from streams.simulation import history as told
 from streams.simulation.books import Books, Entry, Order
 from streams.simulation.connector import SimulatedConnector
+from streams.simulation.events import event_of, integration_of, record_of
+from streams.simulation.group import Group
 from streams.simulation.history import History
 from streams.simulation.invariants import Invariants
-from streams.simulation.kafka import PARTITIONS, Kafka
+from streams.simulation.kafka import Kafka
 from streams.simulation.loop import Timeline
 from streams.simulation.wire import READ_FAULTS, WRITE_FAULTS, Call
 from streams.simulation.worker import Host, Worker
 
 SESSION_S = 6.0  # after which the group takes a silent worker's lanes away
 RESTART_S = 3.0
-HEARTBEAT_S = 0.5  # between the first and the last to hear of a rebalance, at most
-JOIN_S = 15.0  # how long the group waits for those who have lanes to give up
-TYPES = {
-    "customer": "team.moment.customer.updated",
-    "project": "team.moment.project.updated",
-    "invoice": "team.moment.invoice.finalized",
-}
 
 # Short, so that a history is; in proportion as the defaults are.
 SETTINGS: Settings = load(
@@ -80,11 +61,9 @@ class World:
         self.invariants = Invariants(ledger)
         self.kafka = Kafka(self._published)
         self.integrations: Mapping[str, Integration] = {
-            one.id: _integration(one) for one in history.setups
+            one.id: integration_of(one) for one in history.setups
         }
-        self.books = {
-            one.id: Books(one.id, one.system, self) for one in history.setups
-        }
+        self.books = {one.id: Books(one.id, one.system, self) for one in history.setups}
         self.hosts = [Host(self.timeline, number) for number in range(history.hosts)]
         self.workers: dict[int, Worker] = {}
         self.calm = False  # nothing goes wrong any more
@@ -94,12 +73,10 @@ class World:
         self.puts: list[told.Put] = []
         self._away: dict[str, str] = {}
         self._counts: dict[str, int] = {}
-        self._walked = [0] * history.workers
+        self._walked: dict[tuple[int, str], int] = {}
         self._struck: set[int] = set()
         self._lives = 0
-        self._round = 0  # of the group
-        self._shared = 0  # the last round that ended
-        self._joined: set[int] = set()
+        self.group = Group(self)
         self._copy: Copy | None = None
         self._stopped = False  # for a restore
         self._changes = ledger.changes
@@ -137,7 +114,7 @@ class World:
 
     def luck(self, name: str) -> Random:
         """Chance that belongs to a name in this history."""
-        return Random(f"{self.history.seed} {name}")
+        return Random(f"{self.history.seed} {name}")  # noqa: S311 - no secret
 
     def fault_of(self, integration: str, name: str, write: bool) -> str:
         """What goes wrong with this call."""
@@ -231,15 +208,17 @@ class World:
 
     # -- workers --------------------------------------------------------------------------------
 
-    def strikes(self, worker: Worker) -> bool:
+    def strikes(self, worker: Worker, step: str) -> bool:
         """Whether something happens to a worker right before this step of it."""
         self.steps += 1
         index = worker.index
-        self._walked[index] += 1
+        for kind in ("", step):
+            self._walked[index, kind] = self._walked.get((index, kind), 0) + 1
         if self.calm:
             return False
         for place, strike in enumerate(self.history.strikes):
-            due = strike.worker == index and strike.step <= self._walked[index]
+            walked = self._walked.get((index, strike.kind), 0)
+            due = strike.worker == index and strike.step <= walked and strike.kind in {"", step}
             if due and place not in self._struck:
                 self._struck.add(place)
                 self._strike(worker, strike)
@@ -251,20 +230,20 @@ class World:
             worker.sleep()
             self.later(self.now + strike.sleeps, lambda: self._wake(worker))
             if strike.sleeps > SESSION_S:
-                self.later(self.now + SESSION_S, self._rebalance)
+                self.later(self.now + SESSION_S, self.group.rebalance)
             return
         worker.kill()
         del self.workers[worker.index]
         alone = all(one.host is not worker.host for one in self.workers.values())
         if strike.reboot and alone:
             worker.host.reboot()
-        self.later(self.now + SESSION_S, self._rebalance)
+        self.later(self.now + SESSION_S, self.group.rebalance)
         self.later(self.now + RESTART_S, lambda: self._start(worker.index))
 
     def _wake(self, worker: Worker) -> None:
         if not worker.dead:
             worker.wake()
-            self.later(self.now + 0.5, self._rebalance)
+            self.later(self.now + 0.5, self.group.rebalance)
 
     def _start(self, index: int) -> None:
         if index in self.workers or self._stopped:
@@ -272,57 +251,15 @@ class World:
         self._lives += 1
         host = self.hosts[index % len(self.hosts)]
         self.workers[index] = Worker(self, index, self._lives, host)
-        self._rebalance()
-
-    def _rebalance(self) -> None:
-        """All whom the group hears give up their lanes; then these are shared out anew."""
-        self._round += 1
-        self._joined.clear()
-        members = self._members()
-        luck = self.luck(f"round {self._round}")
-        for worker in members:
-            self.later(
-                self.now + luck.random() * HEARTBEAT_S,
-                functools.partial(self._ask_to_join, worker, self._round),
-            )
-        number = self._round
-        self.later(self.now + JOIN_S, lambda: self._share_out(number))
-
-    def _members(self) -> list[Worker]:
-        return [one for _, one in sorted(self.workers.items()) if not one.asleep]
-
-    def _ask_to_join(self, worker: Worker, number: int) -> None:
-        if number == self._round:
-            worker.gate("", worker.rejoin)
+        self.group.rebalance()
 
     def joined(self, worker: Worker) -> None:
-        """A worker has given up its lanes. Who comes late begins another round."""
-        if self._round == self._shared:
-            self.later(self.now, self._rebalance)
-            return
-        self._joined.add(worker.index)
-        if all(one.index in self._joined for one in self._members()):
-            number = self._round
-            self.later(self.now, lambda: self._share_out(number))
+        """A worker has given up its lanes."""
+        self.group.joined(worker)
 
-    def _share_out(self, number: int) -> None:
-        members = [one for one in self._members() if one.index in self._joined]
-        if number != self._round or number == self._shared or not members:
-            return
-        self._shared = number
-        self.kafka.generation += 1
-        luck = self.luck(f"group {number}")
-        luck.shuffle(members)
-        for place, worker in enumerate(members):
-            lanes = frozenset(range(place, PARTITIONS, len(members)))
-            self.later(
-                self.now + luck.random() * HEARTBEAT_S,
-                functools.partial(self._assign, worker, self.kafka.generation, lanes),
-            )
-
-    def _assign(self, worker: Worker, generation: int, lanes: frozenset[int]) -> None:
-        if generation == self.kafka.generation:
-            worker.gate("", lambda: worker.assign(generation, lanes))
+    def awake(self) -> list[Worker]:
+        """Workers that the group hears."""
+        return [one for _, one in sorted(self.workers.items()) if not one.asleep]
 
     def wrote(self, worker: Worker) -> None:
         """A transaction is on disk."""
@@ -353,7 +290,7 @@ class World:
             case told.Ask():
                 self.ask(action.kind, action.pick)
             case told.Shift():
-                self._rebalance()
+                self.group.rebalance()
             case told.Jump(host=host, seconds=seconds):
                 self.hosts[host].wall_offset += seconds
             case told.Refuse(integration=name, seconds=seconds):
@@ -368,16 +305,15 @@ class World:
 
     def _be_away(self, integration: str, how: str, seconds: float) -> None:
         self._away[integration] = how
-        self.later(self.now + seconds, lambda: self._away.pop(integration, None) and None)
+        self.later(self.now + seconds, functools.partial(self._be_back, integration))
+
+    def _be_back(self, integration: str) -> None:
+        self._away.pop(integration, None)
 
     def put(self, put: told.Put) -> None:
         """An event is put on its topic."""
         self.puts.append(put)
-        entity = event_of(put)
-        attributes = Attributes(
-            id=put.id, source="/moment/simulation", type=TYPES[put.kind], sequence=put.sequence
-        )
-        outgoing = encode_event(attributes, entity)
+        outgoing = record_of(put)
         key = b"wrong/key" if put.wrong_key else outgoing.key
         self.kafka.append(outgoing, key)
         self._announce()
@@ -400,11 +336,15 @@ class World:
             name = ids[pick % len(ids)]
             since = date(2026, 1, 1) if kind == "resync" and pick % 2 else None
             return CommandData(by="p", integration=name, invoices_from=since), name.encode()
-        states = "('dead')" if kind == "replay" else "('dead','waiting','blocked','due','ready')"
-        rows = self.ledger.rows(
-            "SELECT delivery_id, company, customer_number FROM deliveries "
-            f"WHERE state IN {states} ORDER BY ordinal"  # noqa: S608 - words of our own
-        )
+        states = {"dead"} if kind == "replay" else {"dead", "waiting", "blocked", "due", "ready"}
+        rows = [
+            row[1:]
+            for row in self.ledger.rows(
+                "SELECT state, delivery_id, company, customer_number FROM deliveries "
+                "ORDER BY ordinal"
+            )
+            if row[0] in states
+        ]
         if not rows:
             return None
         delivery, company, customer = rows[pick % len(rows)]
@@ -440,52 +380,3 @@ class World:
         self._stopped = False
         for index in range(self.history.workers):
             self._start(index)
-
-
-def _integration(setup: told.Setup) -> Integration:
-    return Integration(
-        id=setup.id,
-        company=setup.company,
-        system=System(setup.system),
-        base_url=f"https://{setup.id}",
-        data=frozenset(DataType(name) for name in setup.data),
-        notify="-",
-    )
-
-
-def event_of(put: told.Put) -> Entity:
-    """The entity that an event carries."""
-    content = f"state {put.content}"
-    if put.kind == "customer":
-        return Customer(
-            company=put.company, number=put.number, name=content, status=CustomerStatus.ACTIVE
-        )
-    if put.kind == "project":
-        return Project(
-            company=put.company,
-            number=put.number,
-            name=content,
-            customer_number=put.customer,
-            state=ProjectState.IN_PROGRESS,
-        )
-    sign = -1 if put.credits else 1
-    line = InvoiceLine(
-        product_type=ProductType.PRODUCTS if put.number == "102" else ProductType.HOURS,
-        quantity=Decimal(sign),
-        unit_price=Decimal(100),
-        total_excl_vat=Decimal(100 * sign),
-        account=Account(number="3000"),
-        product_number="p1" if put.number == "102" else None,
-    )
-    return Invoice(
-        company=put.company,
-        number=put.number,
-        kind=InvoiceKind.CREDIT_NOTE if put.credits else InvoiceKind.INVOICE,
-        customer_number=put.customer,
-        project_number=put.project,
-        credited_invoice_number=put.credits,
-        description=content,
-        invoice_date=date(2026, 11, 2),
-        currency_code="NOK",
-        lines=(line,),
-    )

@@ -401,13 +401,15 @@ class Worker:
         )
         return await self.ledger.submit(self._settle, settlement)
 
-    async def intend(self, claimed: Claimed, intent: Intent = CREATE) -> float | None:
+    async def intend(
+        self, claimed: Claimed, intent: Intent = CREATE, epoch: int | None = None
+    ) -> float | None:
         lane = claimed.delivery.lane
         item = Intend(
             ordinal=claimed.delivery.ordinal,
             lane=lane,
             intent=msgspec.json.encode(intent),
-            epochs={lane: self.epochs.get(lane, 0)},
+            epochs={lane: self.epochs.get(lane, 0) if epoch is None else epoch},
             now=self.stage.now,
         )
         return await self.ledger.submit(record_intent, item)

@@ -9,6 +9,7 @@ from tests.ledger.stage import (
     BOOK,
     CREATE,
     LANES,
+    REFUSED,
     RETRY,
     UNSURE,
     UPDATE,
@@ -117,6 +118,22 @@ def test_an_intent_with_an_old_epoch_is_refused(tell: Tell) -> None:
         assert await s.worker.intend(claimed) == s.now.elapsed + 5.0
         await handed_over(s)
         assert await s.worker.intend(claimed) is None
+
+    tell(story)
+
+
+def test_an_attempt_of_before_has_no_intent_when_its_lane_came_back(tell: Tell) -> None:
+    """Its delivery is being sent again by then: two writes of it would be under way."""
+
+    async def story(s: Stage) -> None:
+        await s.take(c=customer())
+        old = (await s.worker.claim())["c"]
+        before = s.worker.epochs[old.delivery.lane]
+        await handed_over(s)
+        await s.worker.own()
+        new = (await s.worker.claim())["c"]
+        assert await s.worker.intend(old, epoch=before) is None
+        assert await s.worker.intend(new) is not None
 
     tell(story)
 
@@ -331,6 +348,34 @@ def test_a_parent_of_another_workers_lane_is_asked_for_and_answered(tell: Tell) 
                     await other.answer(key, None)
             assert s.states() == {"x": "applied", "d": "applied", "i": "blocked", "j": "blocked"}
             assert s.kinds("j") == ["blocked"]
+        finally:
+            await other.ledger.stop()
+
+    tell(story)
+
+
+def test_what_another_host_wants_to_know_is_asked_by_the_owner_of_the_parents_row(
+    tell: Tell,
+) -> None:
+    async def story(s: Stage) -> None:
+        owner = project("7", "100001")
+        other = await two(s, frozenset({lane_of(owner)}))
+        try:
+            await s.take(c=customer("100001"), d=customer("100002"), p=owner)
+            await s.worker.deliver("c")
+            await s.worker.deliver("p", result=REFUSED)
+            await other.deliver("d")
+            here = s.now
+            s.now = msgspec.structs.replace(here, elapsed=5_000.0, boot=ANOTHER_BOOT)
+            await s.take(j=invoice("2", "100002", project_number="7"))
+            await other.claim_all()
+            s.now = here
+            assert (await s.worker.tick()).questions == (key_of("project", "7"),)
+            await s.worker.answer(key_of("project", "7"), None)
+            s.now = msgspec.structs.replace(here, elapsed=5_001.0, boot=ANOTHER_BOOT)
+            await other.tick()
+            assert s.states()["j"] == "blocked"
+            assert (await other.tick()).questions == ()
         finally:
             await other.ledger.stop()
 

@@ -16,6 +16,7 @@ from tests.ledger.stage import (
     customer,
     invoice,
     key_of,
+    lane_of,
 )
 
 CHILDREN = 1_200
@@ -67,8 +68,8 @@ def test_a_signal_that_starts_earlier_is_not_lost_behind_one_that_goes_on(tell: 
         sending = await parked(s, CHUNK + 10)
         with s.ledger.engine.begin() as connection:
             connection.execute(
-                text("INSERT INTO signals (lane, entity_key, after) VALUES (0, :key, 100000)"),
-                {"key": KEY},
+                text("INSERT INTO signals (lane, entity_key, after) VALUES (:lane, :key, 100000)"),
+                {"key": KEY, "lane": lane_of(customer())},
             )
         await s.worker.settle(sending, applied())
         await s.worker.tick()

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 from click.testing import CliRunner, Result
-from sqlalchemy import Executable, insert, update
+from sqlalchemy import Executable, delete, insert, update
 
 from connectors.integrations import Integration, System
 from connectors.port import Identity
@@ -64,6 +64,8 @@ class Stage:
 
     async def run(self, *arguments: str) -> Result:
         """`moment-sync …`, beside the simulator."""
+        if arguments[0] == "verify" and "--rate" not in arguments:
+            arguments += ("--rate", "1000")  # nobody else needs the simulator
         environ = {
             "MOMENT_SYNC_INTEGRATIONS": str(self.file),
             "MOMENT_SYNC_LEDGER": self.url,
@@ -103,8 +105,9 @@ class Stage:
     async def record(self) -> None:
         """Write the ledger anew from what the carrier remembers."""
         identity = await self.identify()
-        Path(self.url.removeprefix("sqlite:///")).unlink(missing_ok=True)
         migrate(self.url)
+        for table in (books, bookings, entities):
+            self._do(delete(table))
         here = self.here.id
         self._insert(
             books,
@@ -210,6 +213,10 @@ def staged(
         await story(Stage(world, directory))
 
     place.run(told, lawful=lawful)
+
+
+def told(findings: list[dict[str, Any]]) -> list[tuple[str, str, str | None]]:
+    return [(one["kind"], one["code"], one.get("entity")) for one in findings]
 
 
 def _file(one: Integration, changes: dict[str, Any]) -> str:

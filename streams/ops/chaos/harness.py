@@ -33,6 +33,8 @@ from streams.settings import PREFIX
 RETENTION_S: Final = 30 * 24 * 3600.0
 EMIT_SHARE: Final = 0.8  # of the time: the rest is mischief over what is still open
 WORKERS: Final = (2, 4)
+# Every so manieth seed has books that are new to the workers, who then look up every booking.
+KNOWN_BOOKS_EVERY: Final = 3
 # Far above what a busy machine takes for its last retries, and below what a person waits for.
 QUIET_MAX_S: Final = 300.0
 # Nothing new for so long after the last outcome that was expected: longer than deadline and
@@ -58,7 +60,13 @@ class Run:
     ) -> None:
         self.wish = wish
         chance = random.Random(f"workers/{wish.seed}")  # noqa: S311 - the same for the same seed
-        self.machine = Machine(directory, wish.ledger, chance.randint(*WORKERS), environ)
+        self.machine = Machine(
+            directory,
+            wish.ledger,
+            chance.randint(*WORKERS),
+            environ,
+            known_books=wish.seed % KNOWN_BOOKS_EVERY != 0,
+        )
         self._directory = directory
         self._say = say
         self._began = time.monotonic()

@@ -29,8 +29,12 @@ _KILLS: Final[Mapping[str, int]] = {
 _STANDSTILLS_S: Final = (1.0, 6.0, 9.0, 14.0)
 # An accounting system that stands still, and is slow besides, must be done within deadline and
 # settle time: that is what the settings promise of it. For longer, one is killed.
-_SIMULATOR_STANDSTILL_S: Final = (0.4, 1.2)
-_DISK_FULL_S: Final = (1.0, 4.0)
+_LENGTHS_S: Final[Mapping[str, tuple[float, float]]] = {
+    "simulator-stop": (0.4, 1.2),
+    "disk-full": (1.0, 4.0),
+    "clock-jump": (1.0, 5.0),
+}
+_JUMPS_S: Final = (-90_000.0, -3_600.0, 7_200.0, 90_000.0)  # how far a wall clock is set wrong
 _AWAY_S: Final = (0.0, 2.0)  # how long a killed server stays away
 _FIRST: Final = 0.06  # of the time: when everything is at work
 _LAST: Final = 0.95
@@ -57,7 +61,7 @@ def plan(kills: int, seconds: float, seed: int, *, sqlite: bool) -> list[Act]:
         Act(_at(chance, seconds), kind, chance.uniform(*_AWAY_S))
         for kind in chance.choices(kinds, weights, k=kills)
     ]
-    others = ["worker-stop", "simulator-stop", "worker-stop", *(["disk-full"] if sqlite else [])]
+    others = ["worker-stop", *(["disk-full"] if sqlite else []), "simulator-stop", "clock-jump"]
     for number in range(max(1, kills // 2) if kills else 0):
         kind = others[number % len(others)]
         acts.append(Act(_at(chance, seconds), kind, _length(kind, chance)))
@@ -73,7 +77,7 @@ def _at(chance: random.Random, seconds: float) -> float:
 def _length(kind: str, chance: random.Random) -> float:
     if kind == "worker-stop":
         return chance.choice(_STANDSTILLS_S)
-    return chance.uniform(*(_DISK_FULL_S if kind == "disk-full" else _SIMULATOR_STANDSTILL_S))
+    return chance.uniform(*_LENGTHS_S[kind])
 
 
 class Mischiefs:
@@ -85,7 +89,7 @@ class Mischiefs:
         self._say = say
         self._began = time.monotonic()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._paused = False  # while a ledger is put back nobody starts a worker
+        self._starting = asyncio.Lock()  # while a ledger is put back nobody starts a worker
         self._servers = {name: asyncio.Lock() for name in ("kafka", "postgresql", *Kind)}
         self._copy: tuple[Path, float, Mapping[str, int]] | None = None
         self.done: list[Mischief] = []
@@ -116,9 +120,10 @@ class Mischiefs:
         """Start a worker again whenever one has ended."""
         while not stopping.is_set():
             for worker in self._machine.workers:
-                if not self._paused and not worker.running:
-                    self._note("worker-ended", f"{worker.name} with {worker.exit_code}")
-                    await asyncio.to_thread(worker.start)
+                async with self._starting:
+                    if not worker.running:
+                        self._note("worker-ended", f"{worker.name} with {worker.exit_code}")
+                        await asyncio.to_thread(worker.start)
             await asyncio.sleep(LOOK_AGAIN_S)
 
     async def _one(self, act: Act) -> None:
@@ -137,6 +142,7 @@ class Mischiefs:
             "simulator-kill": self._kill_simulator,
             "simulator-stop": self._stop_simulator,
             "disk-full": self._fill_disk,
+            "clock-jump": self._jump,
             "copy": self._copy_ledger,
             "restore": self._restore_ledger,
         }
@@ -183,6 +189,13 @@ class Mischiefs:
         await asyncio.sleep(act.seconds)
         for worker in workers:
             worker.limit_files(None)
+
+    async def _jump(self, act: Act) -> None:
+        ahead = self._chance.choice(_JUMPS_S)
+        self._note(act.kind, f"{ahead:+.0f} s", act.seconds)
+        self._machine.set_clock(ahead)
+        await asyncio.sleep(act.seconds)
+        self._machine.set_clock(0.0)
 
     # --- servers ------------------------------------------------------------------------------
 
@@ -236,11 +249,11 @@ class Mischiefs:
         if self._copy is None:
             return
         copy, copied_at, logs_then = self._copy
-        self._paused = True
-        for worker in self._machine.workers:
-            await asyncio.to_thread(worker.kill)
-        await asyncio.sleep(STANDS_S)
-        await asyncio.to_thread(self._machine.put_back_ledger, copy)
+        async with self._starting:
+            for worker in self._machine.workers:
+                await asyncio.to_thread(worker.kill)
+            await asyncio.sleep(STANDS_S)
+            await asyncio.to_thread(self._machine.put_back_ledger, copy)
         self.done.append(
             Mischief(
                 at=time.time(),
@@ -252,7 +265,6 @@ class Mischiefs:
             )
         )
         self._say(f"{time.monotonic() - self._began:6.1f} s  restore ledger")
-        self._paused = False
 
     def _logs(self) -> dict[str, int]:
         return {kind.value: one.written() for kind, one in self._machine.simulators.items()}

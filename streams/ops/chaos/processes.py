@@ -19,6 +19,7 @@ import msgspec
 from streams.local.guarded import GuardedProcess, free_port
 from streams.local.kafka_node import KafkaNode
 from streams.local.postgresql_node import PostgresNode
+from streams.ops.chaos.odd_worker import CLOCK_FILE, KNOWN_BOOKS
 from streams.ops.demo.companies import COMPANIES, Books, Kind
 from streams.ops.demo.processes import PROJECT
 from streams.ops.demo.work_files import WorkFiles
@@ -151,9 +152,8 @@ class WorkerProcess:
         self.starts += 1
         if self._process is not None:
             self._process.kill()  # dismisses the guard of the one before
-        self._process = GuardedProcess(
-            command_line("worker"), log=self.log, environment=self._environment
-        )
+        command = [sys.executable, "-m", "streams.ops.chaos.odd_worker", "worker"]
+        self._process = GuardedProcess(command, log=self.log, environment=self._environment)
 
     def signal(self, number: int) -> bool:
         """Send a signal to it; False where it does not run."""
@@ -191,9 +191,17 @@ class Machine:
     """All processes of a run. `stop` ends whatever was started, at any time."""
 
     def __init__(
-        self, directory: Path, ledger: str, workers: int, environ: Mapping[str, str]
+        self,
+        directory: Path,
+        ledger: str,
+        workers: int,
+        environ: Mapping[str, str],
+        *,
+        known_books: bool,
     ) -> None:
         self.directory = directory
+        self.clock = directory / "clock"
+        self._known_books = known_books
         self.files = WorkFiles(directory)
         self.kafka = KafkaNode(directory / "kafka")
         self.postgresql: PostgresNode | None = None
@@ -243,12 +251,21 @@ class Machine:
 
     def start_workers(self) -> None:
         """Start them all; they are not ready when this returns."""
+        environment = {**self.environment, CLOCK_FILE: str(self.clock)}
+        if self._known_books:
+            environment[KNOWN_BOOKS] = "yes"
         self.workers = [
-            WorkerProcess(f"worker-{number}", self.directory, self.environment)
+            WorkerProcess(f"worker-{number}", self.directory, environment)
             for number in range(1, self._count + 1)
         ]
         for worker in self.workers:
             worker.start()
+
+    def set_clock(self, seconds_ahead: float) -> None:
+        """Set the wall clock of all workers forward, or back where it is negative."""
+        fresh = self.clock.with_suffix(".new")
+        fresh.write_text(f"{seconds_ahead}", encoding="ascii")
+        fresh.replace(self.clock)
 
     def copy_ledger(self, to: Path) -> None:
         """Copy SQLite's files while every worker stands still, as a snapshot of the disk would."""
