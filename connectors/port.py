@@ -260,7 +260,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     that was applied last, None where nothing was. `customer_event`: the customer's last event,
     where there was one. `look_up_first`: the ledger is not unbroken (restored, replay, resync,
     new books): look for the booking before posting. `replay` counts replays of this delivery.
-    `post` counts the posts of this booking that were proved absent before.
+    `post` counts the posts of this booking that were proved absent before. `waited_s`: seconds
+    since it was asked for; a read of reference data in that time is as good as one from now on.
     """
 
     delivery_id: str
@@ -276,6 +277,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     look_up_first: bool = False
     replay: int = 0
     post: int = 0
+    waited_s: float = 0.0
 
 
 class Connector(Protocol):

@@ -2,7 +2,7 @@
 
 What was found is kept for an hour. What was not found is never kept: whoever is about to say
 that a code is missing gets it from a read that began after they asked, and all who wait share
-that read (design section 7).
+that read (design section 7), those too whose turn came only after it.
 """
 
 import asyncio
@@ -38,22 +38,23 @@ Suits = Callable[[Any], bool]
 
 
 class _Read:
-    """One read of one key: whether it has begun, and its end."""
+    """One read of one key: when it began, and its end."""
 
-    __slots__ = ("begun", "task")
+    __slots__ = ("began_at", "task")
 
     def __init__(self) -> None:
-        self.begun = False
+        self.began_at: float | None = None
         self.task: asyncio.Task[Fetched]
 
 
 class _Entry:
-    __slots__ = ("epoch", "kept_at", "missed_at", "read", "value")
+    __slots__ = ("epoch", "kept_at", "missed", "missed_at", "read", "value")
 
     def __init__(self) -> None:
         self.value: Any = None
         self.kept_at = 0.0
-        self.missed_at: float | None = None  # when the last read that was not good enough began
+        self.missed: Fetched | None = None  # the last read, where it was not good enough
+        self.missed_at: float | None = None  # when it began
         self.epoch = 0  # grows when the entry is forgotten: a read from before is not kept
         self.read: _Read | None = None
 
@@ -69,21 +70,33 @@ class ReferenceCache:
         self._spacing_s = spacing_s
         self._entries: dict[str, dict[str, _Entry]] = {}
 
-    async def look(self, integration_id: str, key: str, suits: Suits, fetch: Fetch) -> Fetched:
-        """The value of `key`, cached if it suits, else from a read that begins after this call.
+    async def look(
+        self,
+        integration_id: str,
+        key: str,
+        suits: Suits,
+        fetch: Fetch,
+        *,
+        asked_at: float | None = None,
+    ) -> Fetched:
+        """The value of `key`, cached if it suits, else from a read that began after `asked_at`.
 
-        Waits for a read, and for up to ten seconds before one where the last was in vain. An
-        exception of `fetch` reaches all who wait for it.
+        `asked_at` is of the clock's elapsed time; None: now. Waits for a read, and for up to ten
+        seconds before one where the last was in vain. An exception of `fetch` reaches all who
+        wait for it.
         """
         entry = self._entry(integration_id, key)
+        asked_at = self._clock.elapsed() if asked_at is None else asked_at
         if self._good(entry, suits):
             return Fetched(entry.value)
+        if (missed := self._missed_since(entry, asked_at)) is not None:
+            return missed
         while True:
-            # A read already under way began before this call: only a yes of it is of use.
+            # Of a read that began before it was asked for only a yes is of use.
             read = entry.read or self._begin(entry, suits, fetch)
             if read.task is asyncio.current_task():
                 raise RuntimeError("a read of reference data asks for itself")
-            ours = not read.begun
+            ours = read.began_at is None or read.began_at > asked_at
             found = await asyncio.shield(read.task)
             if ours or (_is_value(found.value) and suits(found.value)):
                 return found
@@ -96,6 +109,7 @@ class ReferenceCache:
         for key in [key for key in entries if key.startswith(prefix)]:
             entry = entries[key]
             entry.value = None
+            entry.missed = None
             entry.missed_at = None  # something changed: the next read need not keep its distance
             entry.epoch += 1
 
@@ -127,6 +141,13 @@ class ReferenceCache:
             and suits(entry.value)
         )
 
+    def _missed_since(self, entry: _Entry, asked_at: float) -> Fetched | None:
+        """A read in vain that began after `asked_at` and no longer ago than two must be apart."""
+        missed_at = entry.missed_at
+        if missed_at is None or missed_at <= asked_at:
+            return None
+        return entry.missed if self._clock.elapsed() - missed_at < self._spacing_s else None
+
     def _begin(self, entry: _Entry, suits: Suits, fetch: Fetch) -> _Read:
         read = entry.read = _Read()
         read.task = asyncio.create_task(self._run(entry, read, suits, fetch), name="reference read")
@@ -144,12 +165,15 @@ class ReferenceCache:
             pause = entry.missed_at + self._spacing_s - self._clock.elapsed()
             if pause > 0:
                 await asyncio.sleep(pause)
-        read.begun = True
         began_at, epoch = self._clock.elapsed(), entry.epoch
+        read.began_at = began_at
         found = await fetch()
         good = _is_value(found.value) and suits(found.value)
-        entry.missed_at = None if good or _is_verdict(found.value) else began_at
-        if _is_value(found.value) and entry.epoch == epoch:
+        current = entry.epoch == epoch
+        in_vain = current and not good and not _is_verdict(found.value)
+        entry.missed = Fetched(found.value) if in_vain else None
+        entry.missed_at = began_at if in_vain else None
+        if _is_value(found.value) and current:
             entry.value, entry.kept_at = found.value, began_at
         return found
 

@@ -69,11 +69,17 @@ Reply = Answer | NoAnswer
 class _Run:
     """What one run of a flow remembers."""
 
-    __slots__ = ("exchanges", "integration", "intend", "left", "secrets")
+    __slots__ = ("asked_at", "exchanges", "integration", "intend", "left", "secrets")
 
-    def __init__(self, integration: Integration, intend: Intend | None = None) -> None:
+    def __init__(
+        self,
+        integration: Integration,
+        intend: Intend | None = None,
+        asked_at: float | None = None,
+    ) -> None:
         self.integration = integration
         self.intend = intend
+        self.asked_at = asked_at
         self.exchanges: list[Exchange] = []
         self.left: Intent | None = None  # the last write whose bytes may have left
         self.secrets = {integration.company_key}  # what was sent and must not be told
@@ -108,7 +114,7 @@ class Runner:
 
     async def deliver(self, job: Job, intend: Intend) -> Attempt[Verdict]:
         """Bring the books to the job's state; `intend` is awaited before every write."""
-        run = _Run(job.integration, intend)
+        run = _Run(job.integration, intend, self._clock.elapsed() - job.waited_s)
         return await self._attempt(lambda: self._connector.deliver(job), run, _broken_delivery)
 
     async def resolve(self, job: Job, intent: Intent) -> Attempt[Resolution]:
@@ -177,7 +183,9 @@ class Runner:
             read: Attempt[Any] = await self._attempt(step.fetch, own, _broken_question)
             return Fetched(read.verdict, read.exchanges)
 
-        found = await self._cache.look(run.integration.id, step.key, step.suits, fetch)
+        found = await self._cache.look(
+            run.integration.id, step.key, step.suits, fetch, asked_at=run.asked_at
+        )
         run.keep(*found.trail)
         return found.value
 

@@ -71,7 +71,7 @@ class Worker:
             clock=self._clock,
             owner=owner,
             partitions=partitions,
-            performer=self._performer,
+            performer=self._performer(),
         )
         self.outbox = LedgerOutbox(self.ledger, owner)
         self.notices = Notices(
@@ -112,14 +112,13 @@ class Worker:
         """Whether the group is joined: lanes are assigned, or it has none to give."""
         return self.dispatcher.assigned_once.is_set() or self._app.ready
 
-    def _performer(self, epochs: Mapping[int, int]) -> Performer:
+    def _performer(self) -> Performer:
         return Performer(
             ledger=self.ledger,
             runners=self._connections.runners,
             settings=self.settings,
             clock=self._clock,
             random=new_random(),
-            epochs=epochs,
         )
 
     def _companies(self) -> Mapping[str, Sequence[Integration]]:

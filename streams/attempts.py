@@ -51,14 +51,12 @@ class Performer:
         settings: Settings,
         clock: Clock,
         random: Random,
-        epochs: Mapping[int, int],
     ) -> None:
         self._ledger = ledger
         self._runners = runners
         self._settings = settings
         self._clock = clock
         self._random = random
-        self._epochs = epochs  # shared with the dispatcher: every epoch this worker was given
 
     def now(self) -> Moment:
         """Both clocks, read now."""
@@ -68,21 +66,19 @@ class Performer:
             boot=self._clock.boot_id,
         )
 
-    async def deliver(self, claimed: Claimed, books: str) -> Outcome:
+    async def deliver(self, claimed: Claimed) -> Outcome:
         """Send a claimed delivery."""
         integration = claimed.integration
         runner = self._runners[integration.system]
-        in_doubt: list[Intent] = []
 
         async def intend(intent: Intent) -> SendPermit | None:
             until = claimed.send_by
             left = 0.0 if until is None else until - self._clock.elapsed()
             if until is not None and intent.repeatable and left > CLAIM_MARGIN_S:
                 return SendPermit(until)
-            send_by = await self._intend(claimed.delivery, intent)
+            send_by = await self._intend(claimed, intent)
             if send_by is None:
                 return None
-            in_doubt.append(intent)
             return SendPermit(send_by)
 
         attempt = await runner.deliver(self._job(claimed), intend)
@@ -95,17 +91,24 @@ class Performer:
             attempt,
             kind="send",
             content=claimed.content,
+            epoch=claimed.epoch,
             warnings=claimed.warnings,
-            books=books,
+            books=claimed.books,
             customer_known=claimed.customer_event is not None,
             probe=claimed.probe,
         )
         return Outcome(result=result, exchanges=attempt.exchanges, settlement=settlement)
 
     async def look_up(
-        self, delivery: StoredDelivery, integration: Integration, context: Context, books: str
+        self,
+        delivery: StoredDelivery,
+        integration: Integration,
+        context: Context,
+        *,
+        books: str,
+        epoch: int,
     ) -> Outcome:
-        """Look for the write that a delivery is uncertain about."""
+        """Look for the write that a delivery is uncertain about; `epoch` is its lane's."""
         intent = _intent.decode(delivery.intent) if delivery.intent else None
         job = Job(
             delivery_id=delivery.delivery_id,
@@ -133,6 +136,7 @@ class Performer:
             result,
             attempt,
             kind="look-up",
+            epoch=epoch,
             content=context.content,
             books=books,
         )
@@ -155,24 +159,23 @@ class Performer:
         """The limits in force for an integration."""
         return timing_of(integration.system, self._settings)
 
-    async def _intend(self, delivery: StoredDelivery, intent: Intent) -> float | None:
+    async def _intend(self, claimed: Claimed, intent: Intent) -> float | None:
+        delivery = claimed.delivery
         return await self._ledger.submit(
             record_intent,
             Intend(
                 ordinal=delivery.ordinal,
                 lane=delivery.lane,
                 intent=_json.encode(intent),
-                epochs=self._epoch_of(delivery.lane),
+                epochs={delivery.lane: claimed.epoch},
                 now=self.now(),
             ),
         )
 
-    def _epoch_of(self, lane: int) -> dict[int, int]:
-        epoch = self._epochs.get(lane)
-        return {} if epoch is None else {lane: epoch}
-
     def _job(self, claimed: Claimed) -> Job:
         delivery, row = claimed.delivery, claimed.row
+        # A replay follows a mending: what was read before it says nothing.
+        waited_s = 0.0 if delivery.replays else self.now().wall - delivery.received_at
         return Job(
             delivery_id=delivery.delivery_id,
             integration=claimed.integration,
@@ -187,6 +190,7 @@ class Performer:
             look_up_first=claimed.look_up_first,
             replay=delivery.replays,
             post=delivery.posts,
+            waited_s=max(0.0, waited_s),
         )
 
     def _settlement(
@@ -196,6 +200,8 @@ class Performer:
         state: State,
         result: Result,
         attempt: Attempt[port.Verdict] | Attempt[port.Resolution],
+        *,
+        epoch: int,
         **facts: object,
     ) -> Settlement:
         verdict = attempt.verdict
@@ -206,7 +212,7 @@ class Performer:
             "result": result,
             "policy": self.timing(integration).policy,
             "random": self._random.random(),
-            "epochs": self._epoch_of(delivery.lane),
+            "epochs": {delivery.lane: epoch},
             "now": self.now(),
             "intent": intent,
             "answer": attempt.last_answer or None,

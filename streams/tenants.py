@@ -122,7 +122,7 @@ class Tenant:
         failed = result.what is What.RETRY and (
             result.failure is not None and result.failure.code in _TRANSIENT
         )
-        if failed or (result.what is What.UNSURE and last.status is None):
+        if failed or result.what is What.UNSURE:
             self._breaker = breaker.on_failure(self._breaker, self._breaker_policy, elapsed)
         else:
             self._breaker = breaker.on_success(self._breaker)

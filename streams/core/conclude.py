@@ -117,16 +117,11 @@ def conclude(standing: Standing, result: Result, policy: Policy, random: float) 
         case What.RETRY:
             return _retry(standing, same, result, policy, random)
         case What.UNSURE:
-            return replace(
-                same,
-                state=State.UNCERTAIN,
-                act_in=policy.settle,
-                failure=result.failure,
-            )
+            return _unsure(standing, same, result, policy)
         case What.GATE_CLOSED:
             return replace(_interrupted(standing), state=State.WAITING)
-        case _:
-            return _interrupted(standing)
+        case _:  # given up before the bytes left: the same again at once would be a loop
+            return replace(_interrupted(standing), state=State.DUE, act_in=policy.retry_base)
 
 
 def _done(same: Conclusion, result: Result) -> Conclusion:
@@ -165,11 +160,37 @@ def _interrupted(standing: Standing, hold: Failure | None = None) -> Conclusion:
     )
 
 
+def _unsure(standing: Standing, same: Conclusion, result: Result, policy: Policy) -> Conclusion:
+    """Wait out what may still be under way. What is only sent again counts as a retry."""
+    wait = max(policy.settle, result.retry_after or 0.0)
+    unsure = replace(
+        same,
+        state=State.UNCERTAIN,
+        act_in=wait,
+        failure=result.failure,
+        pause_s=result.retry_after,
+    )
+    if not result.repeatable:
+        return unsure
+    retried_s = standing.retried_s + policy.settle
+    if retried_s > policy.retry_for:
+        dead = exhausted(result.failure, same.attempts)
+        return replace(same, state=State.DEAD, failure=dead)
+    return replace(
+        unsure,
+        posts=standing.posts + 1,
+        retried_s=retried_s,
+        tell_retrying=retried_s > RETRYING_TOLD_AFTER_S and not standing.told_retrying,
+    )
+
+
 def _retry(
     standing: Standing, same: Conclusion, result: Result, policy: Policy, random: float
 ) -> Conclusion:
-    wait = max(pause(same.attempts, policy, random), result.retry_after or 0.0)
-    retried_s = standing.retried_s + wait
+    own = pause(same.attempts, policy, random)
+    wait = max(own, result.retry_after or 0.0)
+    # A wait that was asked for is no failure of ours: it does not use up the limit.
+    retried_s = standing.retried_s + own
     if retried_s > policy.retry_for:
         return replace(same, state=State.DEAD, failure=exhausted(result.failure, same.attempts))
     return replace(

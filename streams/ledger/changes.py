@@ -1,5 +1,6 @@
 """Changes gathered while a batch is decided, written with few statements at its end."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -8,6 +9,7 @@ from sqlalchemy import Connection, Insert, Table, Update, bindparam, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from schemas.outcomes import FINAL, OutcomeKind
+from streams.core.model import Sibling
 from streams.core.states import State, move
 from streams.ledger.noted import Noted
 from streams.ledger.rows import StoredDelivery, pack_headers, to_json
@@ -104,6 +106,19 @@ class Changes:
             return
         self.delivery(delivery.ordinal, told=f"{told};{cause}" if told else cause)
         self.tell(delivery, kind, **facts)
+
+    def withdraw(self, newer: StoredDelivery, siblings: Sequence[Sibling]) -> tuple[str, ...]:
+        """Withdraw the dead older states of an entity: a newer one took their place."""
+        older = [
+            s for s in siblings if s.state is State.DEAD and newer.version.newer_than(s.version)
+        ]
+        for sibling in older:
+            self.delivery(
+                sibling.ordinal,
+                state=move(sibling.state, State.WITHDRAWN).value,
+                settled_at=self.now.wall,
+            )
+        return tuple(s.delivery_id for s in older)
 
     def flush(self, connection: Connection) -> None:
         """Write everything: one statement for each set of columns that was touched."""

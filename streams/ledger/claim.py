@@ -250,7 +250,9 @@ class _Claiming:
                 applied_ordinal=delivery.ordinal,
                 applied_sequence=delivery.sequence,
             )
-        self.changes.tell(delivery, OutcomeKind.UNCHANGED, reference=reference)
+        dead = self.siblings.get(delivery.entity_key, ())
+        withdraws = self.changes.withdraw(delivery, dead)
+        self.changes.tell(delivery, OutcomeKind.UNCHANGED, reference=reference, withdraws=withdraws)
 
     def _park(self, delivery: StoredDelivery, key: str) -> None:
         self.changes.move(
@@ -311,6 +313,8 @@ class _Claiming:
         self.claimed.append(
             Claimed(
                 delivery=delivery,
+                epoch=self.claim.epochs[delivery.lane],
+                books=want.books,
                 integration=want.integration,
                 event=event,
                 content=content,
@@ -322,6 +326,7 @@ class _Claiming:
                     delivery.rewrite
                     or delivery.replays > 0
                     or unknown
+                    or (invoice and row.dirty)  # a forerunner's write may have happened
                     or now.wall < want.look_up_until
                     or now.wall < self.look_ups_until.get(want.integration.id, 0.0)
                 ),

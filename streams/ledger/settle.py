@@ -30,6 +30,12 @@ _OUTCOME = {
 }
 
 
+NO_CALLS = b"[]"  # the exchanges of an attempt that was decided without a call
+# What a probe may come to that shows that the refusal is over. A refusal of the event is one too:
+# the accounting system dealt with it.
+_PROVES_MENDED = frozenset(
+    {What.APPLIED, What.UNCHANGED, What.MANUAL, What.REFUSED, What.UNSURE, What.GATE_CLOSED}
+)
 _PRESENT = select(
     deliveries.c.ordinal, deliveries.c.state, deliveries.c.outcomes, deliveries.c.told
 ).where(deliveries.c.ordinal.in_(bindparam("ordinals", expanding=True)))
@@ -54,7 +60,7 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     intent: bytes | None = None
     warnings: tuple[Notable, ...] = ()
     answer: str | None = None
-    exchanges: bytes = b"[]"
+    exchanges: bytes = NO_CALLS
     books: str = ""
     customer_known: bool = True
     probe: bool = False
@@ -248,7 +254,7 @@ class _Settling:
                 reference=item.result.reference,
                 warnings=(*item.result.warnings, *item.warnings),
                 changes=item.result.changes,
-                withdraws=self._withdraw(delivery) if done.state is not State.DEAD else (),
+                withdraws=self._withdraws(delivery, done),
                 answer=item.answer,
                 first_failed_at=delivery.first_failed_at or item.now.wall,
             )
@@ -262,18 +268,10 @@ class _Settling:
                 delivery, OutcomeKind.HELD, f"held:{done.hold.code}", failure=done.hold
             )
 
-    def _withdraw(self, delivery: StoredDelivery) -> tuple[str, ...]:
-        """Dead older states of the entity need nobody any more: this one took their place."""
-        older = [
-            s
-            for s in self.siblings.get(delivery.entity_key, ())
-            if s.state is State.DEAD and delivery.version.newer_than(s.version)
-        ]
-        for sibling in older:
-            self.changes.delivery(
-                sibling.ordinal, state=State.WITHDRAWN.value, settled_at=self.now.wall
-            )
-        return tuple(s.delivery_id for s in older)
+    def _withdraws(self, delivery: StoredDelivery, done: Conclusion) -> tuple[str, ...]:
+        if done.state is State.DEAD:
+            return ()
+        return self.changes.withdraw(delivery, self.siblings.get(delivery.entity_key, ()))
 
     def _integration(self, item: Settlement, done: Conclusion) -> None:
         integration = item.delivery.integration
@@ -285,8 +283,9 @@ class _Settling:
                 item.now,
                 item.hold_probe_s,
                 item.hold_probe_max_s,
+                kind=item.delivery.entity_type.value,
             )
-        elif item.probe and item.result.what not in {What.RETRY, What.DROPPED}:
+        elif item.probe and item.result.what in _PROVES_MENDED and item.exchanges != NO_CALLS:
             clear_hold(self.connection, integration)
         if done.pause_s:
             put_pause(self.connection, integration, item.now, done.pause_s)

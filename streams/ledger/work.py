@@ -44,6 +44,8 @@ class Claimed(msgspec.Struct, frozen=True, kw_only=True):
     """A delivery that is now `sending`, with all that its attempt needs."""
 
     delivery: StoredDelivery
+    epoch: int  # of its lane when it was claimed; nothing is written under another
+    books: str  # the identity of the books that it was claimed for
     integration: Integration
     event: Entity
     content: bytes

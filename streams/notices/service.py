@@ -18,7 +18,7 @@ from connectors.port import Clock
 from schemas.outcomes import OutcomeKind
 from streams.ledger.engine import Ledger, LedgerClosedError
 from streams.ledger.notice_causes import Closed, Gather, Told, close, end, gather, mark_told
-from streams.ledger.notices import Seen, Things, look, stands, things
+from streams.ledger.notices import Seen, Stand, Things, look, stands, things
 from streams.notices.causes import Cause, Say
 from streams.notices.compose import LISTED_MOST, Facts, Page, as_text, compose
 from streams.notices.mail import build, recipient_of, sender_of
@@ -127,15 +127,29 @@ class Notices:
         found = await self._ledger.read(lambda c: stands(c, causes, seen.holds))
         now = self._clock.now().timestamp()
         for cause in causes:
-            stand = found[cause.cause_pk]
-            if stand.ended:
-                await self._ledger.submit(end, cause.cause_pk)
-                continue
-            doing = decide(cause, stand.standing, now=now, window_s=self._way.window_s)
-            if doing is Rest.CLOSE:
-                await self._ledger.submit(close, Closed(cause=cause, now=now))
-            elif isinstance(doing, Say) and not self._pausing(cause):
-                await self._say(cause, doing)
+            try:
+                await self._mind(cause, found[cause.cause_pk], now)
+            except LedgerClosedError:
+                raise
+            except Exception:
+                # A bug that one cause meets must not keep the others from being told.
+                log.exception(
+                    "a notice fails",
+                    extra={"action": "notices_failed", "integration": cause.integration},
+                )
+                longest = self._clock.elapsed() + self._way.retry_most_s
+                self._pauses[cause.cause_pk] = Pause(1, longest)
+
+    async def _mind(self, cause: Cause, stand: Stand, now: float) -> None:
+        """Do what is to be done about one cause now."""
+        if stand.ended:
+            await self._ledger.submit(end, cause.cause_pk)
+            return
+        doing = decide(cause, stand.standing, now=now, window_s=self._way.window_s)
+        if doing is Rest.CLOSE:
+            await self._ledger.submit(close, Closed(cause=cause, now=now))
+        elif isinstance(doing, Say) and not self._pausing(cause):
+            await self._say(cause, doing)
 
     async def _look(self) -> Seen:
         owner, partitions = self._owner, self._partitions

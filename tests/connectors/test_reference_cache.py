@@ -292,3 +292,45 @@ def test_closing_ends_reads_under_way() -> None:
             await look
 
     run(main)
+
+
+def test_a_no_serves_all_who_had_asked_before_it_was_read_also_where_their_turn_comes_later() -> (
+    None
+):
+    """Bookings of a company go one at a time: each would wait ten seconds for a no of its own."""
+
+    async def main() -> None:
+        cache, clock = make(spacing_s=1000)
+        books = Books(None)
+        asked_at = clock.elapsed() - 5
+        for _ in range(100):
+            found = await cache.look("i", "k", anything, books.fetch, asked_at=asked_at)
+            assert found.value is None
+        assert books.reads == 1
+
+    run(main)
+
+
+def test_a_no_that_was_read_before_they_asked_serves_nobody() -> None:
+    async def main() -> None:
+        cache, clock = make()
+        books = Books(None, "mended")
+        assert (await cache.look("i", "k", anything, books.fetch)).value is None
+        clock.seconds += 1
+        found = await cache.look("i", "k", anything, books.fetch, asked_at=clock.elapsed())
+        assert found.value == "mended"
+
+    run(main)
+
+
+def test_a_no_that_is_old_serves_nobody_who_waited_longer_still() -> None:
+    async def main() -> None:
+        cache, clock = make(spacing_s=10)
+        books = Books(None, "mended")
+        asked_at = clock.elapsed() - 5
+        await cache.look("i", "k", anything, books.fetch, asked_at=asked_at)
+        clock.seconds += 10
+        found = await cache.look("i", "k", anything, books.fetch, asked_at=asked_at)
+        assert found.value == "mended"
+
+    run(main)

@@ -4,7 +4,6 @@ import itertools
 import json
 import os
 import signal
-import subprocess
 import sys
 import urllib.error
 import urllib.request
@@ -31,8 +30,9 @@ from connectors.sparebank1.simulator.settings import (
 from streams.kafka_client import KafkaConnection
 from streams.local.guarded import GuardedProcess, free_port
 from tests.e2e.books import Simulators
+from tests.e2e.commands import Commands, Done
 from tests.e2e.moment import TYPES, Data, kind_of, lane_of
-from tests.e2e.wire import DEADLINE_S, Headers, Letter, Told, Wire, as_json, binary
+from tests.e2e.wire import Headers, Letter, Told, Wire, as_json, binary
 
 ROOT = Path(__file__).parents[2]
 EVERYTHING = ("customers", "projects", "invoices")
@@ -94,7 +94,7 @@ class Scene:
         self.wire = Wire(connection, prefix)
         self.tenants = list(tenants)
         self.log = directory / "worker.log"
-        self._taken = {False: iter(()), True: iter(())}
+        self._commands: Commands | None = None
         self._workers: list[GuardedProcess] = []
         self.settings = {
             **SETTINGS,
@@ -165,12 +165,14 @@ class Scene:
         self.books.start()
         self.write_integrations(self.tenants)
         made = self.cli("topics", "create")
-        assert made.returncode == 0, made.stderr
+        assert made.code == 0, made.err
         self.wire.start()
 
     def stop(self) -> None:
         for worker in self._workers:
             worker.kill()
+        if self._commands is not None:
+            self._commands.close()
         self.wire.stop()
         self.books.stop()
 
@@ -207,25 +209,17 @@ class Scene:
         except (urllib.error.URLError, OSError):
             return None
 
-    def cli(
-        self, *words: str, stdin: str = "", **changes: str
-    ) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [sys.executable, "-m", "streams.ops.cli", *words],
-            cwd=self.directory,
-            env=self.environment(**changes),
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=DEADLINE_S,
-            check=False,
-        )
+    def cli(self, *words: str, stdin: str = "", **changes: str) -> Done:
+        """Run a command to its end."""
+        if self._commands is None:
+            self._commands = Commands(self.environment())
+        return self._commands.run(words, self.directory, self.environment(**changes), stdin)
 
     def asked(self, *words: str, code: int = 0, **changes: str) -> Any:
         """The document that a command prints with `--json`."""
         done = self.cli(*words, "--json", **changes)
-        assert done.returncode == code, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
-        return json.loads(done.stdout)
+        assert done.code == code, f"{words}: {done}"
+        return json.loads(done.out)
 
     # --- events in ---------------------------------------------------------------------------
 
@@ -283,7 +277,7 @@ class Scene:
             assert len(final) <= nth, f"{event} is not {kind} but {final[nth:]}"
             return None
 
-        return self.wire.wait(look, f"{event} is {kind}: {[t.data for t in self.told(event)]}")
+        return self.wire.wait(look, f"{event} is {kind}")
 
     def applied(self, data: Data, **how: Any) -> Told:
         """Send an event and wait until it is applied."""

@@ -171,21 +171,31 @@ def test_an_existing_product_with_another_rate_and_a_blocked_customer_are_set_up
 
 
 def test_a_locked_period_names_its_date_in_the_integrations_language(scene: Shared) -> None:
-    for system, tenant in (("no", scene.special("no-nb")), ("is", scene.special("is-is"))):
-        make = customer if system == "no" else icelander
-        scene.applied(make(tenant.company, "100042"))
-        if system == "no":
-            scene.deed(tenant, "locks", AccountingLockedDate="2026-03-31")
-            event = invoice(tenant.company, "1", "100042")
-        else:
-            scene.deed(tenant, "closed-period", until="2026-03-31")
-            event = icelandic_invoice(tenant.company, "1", "100042")
-        failure = scene.dead(event).data["failure"]
-        assert (failure["code"], failure["class"]) == ("period-locked", "set-up")
-        spoken = failure["languages"][tenant.language]
-        assert spoken == {"text": failure["text"], "action": failure["action"]}
-        if system == "no":
-            assert "2026-03-31" in failure["text"]
+    tenant = scene.special("no-nb")
+    scene.applied(customer(tenant.company, "100042"))
+    scene.deed(tenant, "locks", AccountingLockedDate="2026-03-31")
+    dead = scene.dead(invoice(tenant.company, "1", "100042"))
+    failure = dead.data["failure"]
+    assert (failure["code"], failure["class"]) == ("period-locked", "set-up")
+    assert "2026-03-31" in failure["text"]
+    assert failure["languages"]["nb"] == {"text": failure["text"], "action": failure["action"]}
+    assert scene.letter_of(dead).said["text"] == failure["text"]
+
+
+def test_what_dkplus_refuses_for_no_reason_that_can_be_read_is_told_with_its_answer(
+    scene: Shared,
+) -> None:
+    """A closed period shows nowhere but in a text that is no stable key (contract dkplus A6)."""
+    tenant = scene.special("is-is")
+    scene.applied(icelander(tenant.company, "500"))
+    scene.deed(tenant, "closed-period", until="2026-03-31")
+    dead = scene.dead(icelandic_invoice(tenant.company, "1", "500"))
+    failure = dead.data["failure"]
+    assert failure["code"] == "refused-by-system"
+    assert failure["languages"]["is"]["text"] == failure["text"]
+    said = scene.letter_of(dead).said
+    assert "400" in said["response"]
+    assert "Bókhaldstímabil er lokað" in said["response"]
 
 
 def test_credit_notes_are_booked_negative_and_name_what_they_credit(scene: Shared) -> None:

@@ -17,13 +17,8 @@ from streams.ledger.commands import Ran, RunCommands, commands_operation
 from streams.ledger.engine import Operation
 from streams.ledger.holds import HoldChange, change_hold
 from streams.ledger.known_books import Identified
-from tests.ledger.stage import (
-    PARTITIONS,
-    REFUSAL,
-    SB1,
-    Stage,
-    customer,
-)
+from tests.ledger.samples import PARTITIONS, REFUSAL, SB1, customer
+from tests.ledger.stage import Stage
 
 DEAD = Result(what=What.REFUSED, failure=REFUSAL)
 KEY = lane_key("c-1001", "100042")

@@ -1,153 +1,32 @@
-"""A ledger with workers on it: events go in, attempts are settled, and what came of it is read."""
+"""A ledger with workers on it: events go in, and what came of them is read."""
 
-import asyncio
 import itertools
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
-from decimal import Decimal
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 from sqlalchemy import text
 
-from connectors.integrations import DataType, Integration, System
+from connectors.integrations import Integration, System
 from connectors.port import Flow, Intent, Job
 from schemas.cloudevents import Attributes
 from schemas.codec import encode_event
 from schemas.content import encode_data
 from schemas.events import (
-    Account,
-    Customer,
-    CustomerStatus,
     Entity,
     EntityType,
-    Invoice,
-    InvoiceKind,
-    InvoiceLine,
-    ProductType,
-    Project,
-    ProjectState,
-    customer_number_of,
 )
-from schemas.failures import Failure, FailureCode, Reference
-from schemas.lane import lane_key, partition_of
 from schemas.wire import Record
 from streams.book_rules import BookRules
-from streams.core.conclude import Policy, Result, What
-from streams.core.model import entity_key
-from streams.core.states import State
 from streams.intake import LedgerIntake
-from streams.ledger.claim import claim_operation
 from streams.ledger.engine import Ledger
 from streams.ledger.intake import Taken
-from streams.ledger.intents import Intend, record_intent
-from streams.ledger.known_books import Identified, Known, identify_books
-from streams.ledger.lanes import Owned, Take, Wait, take_lanes
-from streams.ledger.rows import StoredDelivery
 from streams.ledger.rules import Moment
 from streams.ledger.schema import migrate
-from streams.ledger.settle import Settled, Settlement, settle_operation
-from streams.ledger.timers import Answered, Tick, Ticked, answer_operation, tick_operation
-from streams.ledger.work import Claim, Claimed, ClaimResult, Want
-
-PARTITIONS = 12
-LANES = frozenset(range(PARTITIONS))
-COMPANY = "c-1001"
-SB1 = Integration(
-    id="fjord-sb1",
-    company=COMPANY,
-    system=System.SPAREBANK1,
-    base_url="https://books.example",
-    data=frozenset(DataType),
-    notify="regnskap@fjord.example",
-)
-DK = msgspec.structs.replace(SB1, id="fjord-dk", system=System.DKPLUS)
-POLICY = Policy(
-    retry_base=1.0,
-    retry_max=300.0,
-    retry_for=259_200.0,
-    settle=30.0,
-    deadline=60.0,
-    parent_wait=900.0,
-)
-TYPES = {
-    Customer: "team.moment.customer.updated",
-    Project: "team.moment.project.updated",
-    Invoice: "team.moment.invoice.finalized",
-}
-DOWN = Failure(code=FailureCode.SYSTEM_UNAVAILABLE, parameters={"status": "503"})
-REFUSAL = Failure(code=FailureCode.ACCOUNT_UNKNOWN, parameters={"account": "3000"})
-ACCESS = Failure(code=FailureCode.CREDENTIALS_REFUSED, parameters={"answer": "401"})
-IN_DOUBT = Failure(code=FailureCode.WRITE_UNCERTAIN, parameters={"number": "1001"})
-CREATE = Intent(kind="customer.create", key="100042")
-UPDATE = Intent(kind="customer.update", key="100042", repeatable=True)
-BOOK = Intent(kind="voucher.book", key="1001", booking=True)
-RETRY = Result(what=What.RETRY, failure=DOWN)
-REFUSED = Result(what=What.REFUSED, failure=REFUSAL)
-HOLD = Result(what=What.HOLD, failure=ACCESS)
-UNSURE = Result(what=What.UNSURE, failure=IN_DOUBT)
-ABSENT = Result(what=What.ABSENT)
-DROPPED = Result(what=What.DROPPED)
-
-Given = Entity | tuple[Entity, int]
-
-
-def applied(number: str = "1") -> Result:
-    """It is in the books, under this number."""
-    return Result(what=What.APPLIED, reference=Reference(id=f"id-{number}", number=number))
-
-
-def customer(number: str = "100042", name: str = "Fjord AS") -> Customer:
-    return Customer(company=COMPANY, number=number, name=name, status=CustomerStatus.ACTIVE)
-
-
-def project(number: str = "7", customer_number: str = "100042", name: str = "Bro") -> Project:
-    return Project(
-        company=COMPANY,
-        number=number,
-        name=name,
-        customer_number=customer_number,
-        state=ProjectState.IN_PROGRESS,
-    )
-
-
-def invoice(
-    number: str = "1001",
-    customer_number: str = "100042",
-    *,
-    project_number: str | None = None,
-    credits: str | None = None,  # noqa: A002 - the word for it
-    amount: int = 1000,
-) -> Invoice:
-    """An invoice of one line; with `credits` a credit note."""
-    signed = Decimal(-amount if credits else amount)
-    line = InvoiceLine(
-        product_type=ProductType.HOURS,
-        quantity=Decimal(-1 if credits else 1),
-        unit_price=Decimal(amount),
-        total_excl_vat=signed,
-        account=Account(number="3000"),
-    )
-    return Invoice(
-        company=COMPANY,
-        number=number,
-        kind=InvoiceKind.CREDIT_NOTE if credits else InvoiceKind.INVOICE,
-        customer_number=customer_number,
-        project_number=project_number,
-        credited_invoice_number=credits,
-        invoice_date=date(2026, 11, 2),
-        currency_code="NOK",
-        lines=(line,),
-    )
-
-
-def key_of(entity_type: str, number: str, integration: str = SB1.id) -> str:
-    return entity_key(integration, EntityType(entity_type), number)
-
-
-def lane_of(entity: Entity) -> int:
-    return partition_of(lane_key(entity.company, customer_number_of(entity)), PARTITIONS)
+from tests.ledger.samples import LETTERS, PARTITIONS, SB1, TYPES, Given, key_of
+from tests.ledger.workers import Worker
 
 
 class _Books:
@@ -291,170 +170,3 @@ class Stage:
     def held(self, integration: str = SB1.id) -> Any:
         rows = self.rows("SELECT * FROM holds WHERE integration = :i", i=integration)
         return rows[0] if rows else None
-
-
-LETTERS = "moment-sync.deadletters"
-
-
-class Worker:
-    """One worker on a stage's ledger, or, with `ledger`, on a connection of its own."""
-
-    def __init__(self, stage: Stage, name: str, ledger: Ledger | None = None) -> None:
-        self.stage = stage
-        self.name = name
-        self.ledger = ledger or stage.ledger
-        self.epochs: dict[int, int] = {}
-        rules = stage.rules
-        self._claim = claim_operation(rules)
-        self._settle = settle_operation(rules)
-        self._tick = tick_operation(rules)
-        self._answer = answer_operation(rules)
-
-    async def own(
-        self, lanes: frozenset[int] = LANES, *, waits: Mapping[str, Wait] | None = None
-    ) -> Owned:
-        """Own lanes, and no others, from now on."""
-        owned = await self.ledger.submit(
-            take_lanes,
-            Take(
-                lanes=lanes,
-                owner=self.name,
-                now=self.stage.now,
-                waits=waits or {SB1.id: Wait(deadline=60.0, settle=30.0)},
-                longest=Wait(deadline=180.0, settle=150.0),
-                parent_wait=POLICY.parent_wait,
-            ),
-        )
-        self.epochs = owned.epochs
-        return owned
-
-    def want(self, integration: Integration = SB1, **changes: Any) -> Want:
-        values = {"sends": 50, "bookings": 10, "books": f"books/{integration.id}", **changes}
-        return Want(integration=integration, **values)
-
-    def claim_item(self, *wants: Want, most: int = 100) -> Claim:
-        return Claim(
-            wants=wants or (self.want(),),
-            epochs=dict(self.epochs),
-            most=most,
-            now=self.stage.now,
-            parent_wait=POLICY.parent_wait,
-        )
-
-    async def claim_result(self, *wants: Want, most: int = 100) -> ClaimResult:
-        return await self.ledger.submit(self._claim, self.claim_item(*wants, most=most))
-
-    async def claim(self, *wants: Want, most: int = 100) -> dict[str, Claimed]:
-        """What may be sent now, by the id of its event."""
-        result = await self.claim_result(*wants, most=most)
-        return {one.delivery.ce_id: one for one in result.claimed}
-
-    async def claim_all(self) -> dict[str, Claimed]:
-        """Claim until nothing moves any more."""
-        found: dict[str, Claimed] = {}
-        for _ in range(20):
-            result = await self.claim_result()
-            found.update({one.delivery.ce_id: one for one in result.claimed})
-            if not result.claimed and not result.moved:
-                return found
-        raise AssertionError("claims do not come to rest")
-
-    def settlement(self, claimed: Claimed, result: Result, **facts: Any) -> Settlement:
-        delivery = claimed.delivery
-        values: dict[str, Any] = {
-            "delivery": delivery,
-            "state": State.SENDING,
-            "result": result,
-            "policy": POLICY,
-            "random": 0.5,
-            "epochs": {delivery.lane: self.epochs[delivery.lane]},
-            "now": self.stage.now,
-            "kind": "send",
-            "content": claimed.content,
-            "warnings": claimed.warnings,
-            "books": f"books/{delivery.integration}",
-            "probe": claimed.probe,
-            **facts,
-        }
-        if result.what is What.UNSURE:
-            values.setdefault("intent", msgspec.json.encode(BOOK))
-        return Settlement(**values)
-
-    async def settle(self, claimed: Claimed, result: Result, **facts: Any) -> Settled:
-        """Write down what an attempt came to."""
-        return await self.ledger.submit(self._settle, self.settlement(claimed, result, **facts))
-
-    async def settle_look_up(self, delivery: StoredDelivery, result: Result) -> Settled:
-        """Write down what a look-up came to."""
-        content = self.stage.rules.content(self.stage.rules.event(delivery), SB1)
-        settlement = Settlement(
-            delivery=delivery,
-            state=State.UNCERTAIN,
-            result=result,
-            policy=POLICY,
-            random=0.5,
-            epochs={delivery.lane: self.epochs[delivery.lane]},
-            now=self.stage.now,
-            kind="look-up",
-            content=content,
-            books=f"books/{delivery.integration}",
-        )
-        return await self.ledger.submit(self._settle, settlement)
-
-    async def intend(
-        self, claimed: Claimed, intent: Intent = CREATE, epoch: int | None = None
-    ) -> float | None:
-        lane = claimed.delivery.lane
-        item = Intend(
-            ordinal=claimed.delivery.ordinal,
-            lane=lane,
-            intent=msgspec.json.encode(intent),
-            epochs={lane: self.epochs.get(lane, 0) if epoch is None else epoch},
-            now=self.stage.now,
-        )
-        return await self.ledger.submit(record_intent, item)
-
-    async def identify(self, identity: str = "books/1", integration: Integration = SB1) -> Known:
-        """Have it said whose books an integration writes to."""
-        item = Identified(
-            integration=integration.id,
-            identity=identity,
-            others=frozenset(self.stage.integrations) - {integration.id},
-            now=self.stage.now,
-            hold_probe_s=30.0,
-            hold_probe_max_s=900.0,
-        )
-        return await self.ledger.submit(identify_books, item)
-
-    async def tick(self, **changes: Any) -> Ticked:
-        item = Tick(epochs=dict(self.epochs), now=self.stage.now, **changes)
-        return await self.ledger.submit(self._tick, item)
-
-    async def answer(self, key: str, reference: Reference | None, *, known: bool = True) -> None:
-        item = Answered(
-            key=key,
-            lane=min(self.epochs),
-            epochs=dict(self.epochs),
-            now=self.stage.now,
-            known=known,
-            reference=reference,
-            again_in=900.0,
-        )
-        await self.ledger.submit(self._answer, item)
-
-    async def deliver(self, *ids: str, result: Result | None = None) -> None:
-        """Claim until these are sent, and have each applied, or end as `result` says."""
-        left = set(ids)
-        for _ in range(10):
-            for ce_id, claimed in (await self.claim()).items():
-                assert ce_id in left, f"{ce_id} was not to be sent now"
-                await self.settle(claimed, result or applied(claimed.delivery.number))
-                left.discard(ce_id)
-            if not left:
-                return
-        raise AssertionError(f"never sent: {left}, {self.stage.states()}")
-
-
-async def both(*futures: "asyncio.Future[Any]") -> list[Any]:
-    """Items that were submitted together, in one commit where the thread was idle."""
-    return list(await asyncio.gather(*futures))

@@ -7,17 +7,8 @@ from streams.ledger.known_books import identify_books
 from tests.conftest import BackgroundErrors
 from tests.ledger.conftest import Tell
 from tests.ledger.operating import DEAD, Desk, die, execute, identified
-from tests.ledger.stage import (
-    REFUSAL,
-    SB1,
-    Stage,
-    applied,
-    customer,
-    invoice,
-    key_of,
-    lane_of,
-    project,
-)
+from tests.ledger.samples import REFUSAL, SB1, applied, customer, invoice, key_of, lane_of, project
+from tests.ledger.stage import Stage
 
 
 def test_a_replayed_delivery_starts_anew_and_its_outcome_names_the_one_it_replaces(

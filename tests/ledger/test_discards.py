@@ -5,15 +5,8 @@ import msgspec
 from streams.core.conclude import Result, What
 from tests.ledger.conftest import Tell
 from tests.ledger.operating import Desk, die, letter
-from tests.ledger.stage import (
-    DK,
-    REFUSAL,
-    SB1,
-    Stage,
-    customer,
-    invoice,
-    project,
-)
+from tests.ledger.samples import DK, REFUSAL, SB1, customer, invoice, project
+from tests.ledger.stage import Stage
 
 
 def test_what_is_discarded_names_the_outcome_that_it_replaces(tell: Tell) -> None:

@@ -15,7 +15,9 @@ from streams.ledger import engine as engine_module
 from streams.ledger.engine import Ledger, LedgerClosedError, Operation, make_engine
 from tests.conftest import BackgroundErrors
 from tests.ledger.conftest import Tell, play
-from tests.ledger.stage import RETRY, Stage, Worker, applied, customer
+from tests.ledger.samples import RETRY, applied, customer
+from tests.ledger.stage import Stage
+from tests.ledger.workers import Worker
 
 DEADLINE_S = 20.0
 SHORT_BUSY_MS = 20

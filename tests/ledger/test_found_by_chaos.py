@@ -13,15 +13,8 @@ from streams.ledger.schema import migrate
 from streams.local.postgresql_node import PostgresNode
 from tests.conftest import BackgroundErrors
 from tests.ledger.conftest import Tell
-from tests.ledger.stage import (
-    CREATE,
-    REFUSED,
-    UNSURE,
-    Stage,
-    applied,
-    customer,
-    invoice,
-)
+from tests.ledger.samples import CREATE, REFUSED, UNSURE, applied, customer, invoice
+from tests.ledger.stage import Stage
 
 DEADLINE_S = 30.0
 

@@ -4,7 +4,8 @@ import msgspec
 
 from connectors.integrations import DataType
 from tests.ledger.conftest import Tell
-from tests.ledger.stage import COMPANY, DK, SB1, Stage, customer, invoice, lane_of, project
+from tests.ledger.samples import COMPANY, DK, SB1, customer, invoice, lane_of, project
+from tests.ledger.stage import Stage
 
 
 def test_an_event_becomes_one_delivery_per_integration(tell: Tell) -> None:

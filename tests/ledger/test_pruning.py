@@ -22,7 +22,8 @@ from tests.conftest import BackgroundErrors
 from tests.ledger.conftest import Tell
 from tests.ledger.operating import Desk as Orders
 from tests.ledger.operating import letter
-from tests.ledger.stage import COMPANY, REFUSED, Stage, customer, invoice
+from tests.ledger.samples import COMPANY, REFUSED, customer, invoice
+from tests.ledger.stage import Stage
 
 DAY_S = 86_400.0
 RETENTION_S = 90 * DAY_S

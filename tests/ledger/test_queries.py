@@ -20,7 +20,8 @@ from streams.ledger.queries import (
 from streams.ledger.story import story_of_delivery, story_of_entity
 from tests.ledger.conftest import Tell
 from tests.ledger.operating import Desk, die
-from tests.ledger.stage import REFUSED, SB1, Stage, customer, project
+from tests.ledger.samples import REFUSED, SB1, customer, project
+from tests.ledger.stage import Stage
 
 
 async def dead_of_both_kinds(stage: Stage) -> None:

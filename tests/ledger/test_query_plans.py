@@ -15,7 +15,7 @@ from streams.ledger.holds import load_holds
 from streams.ledger.last_states import last_event
 from streams.ledger.outbox import unpublished
 from tests.ledger.conftest import play
-from tests.ledger.stage import (
+from tests.ledger.samples import (
     ACCESS,
     COMPANY,
     HOLD,
@@ -23,14 +23,14 @@ from tests.ledger.stage import (
     RETRY,
     SB1,
     UNSURE,
-    Stage,
-    Worker,
     applied,
     customer,
     invoice,
     key_of,
     project,
 )
+from tests.ledger.stage import Stage
+from tests.ledger.workers import Worker
 
 # The others have a handful of rows each, however many deliveries there are.
 GROWS = {"deliveries", "inbox", "outbox", "entities", "attempts", "letters", "bookings", "audit"}

@@ -6,18 +6,18 @@ from streams.ledger.release import CHUNK
 from streams.ledger.timers import TICK_MOST
 from streams.ledger.work import Claimed
 from tests.ledger.conftest import Tell
-from tests.ledger.stage import (
+from tests.ledger.samples import (
     REFUSED,
     RETRY,
     SB1,
     UNSURE,
-    Stage,
     applied,
     customer,
     invoice,
     key_of,
     lane_of,
 )
+from tests.ledger.stage import Stage
 
 CHILDREN = 1_200
 KEY = key_of("customer", "100042")

@@ -11,15 +11,8 @@ from streams.ledger import resync as resync_module
 from streams.ledger.known_books import identify_books
 from tests.ledger.conftest import Tell
 from tests.ledger.operating import Desk, die, hold, identified
-from tests.ledger.stage import (
-    DK,
-    SB1,
-    Stage,
-    customer,
-    invoice,
-    key_of,
-    project,
-)
+from tests.ledger.samples import DK, SB1, customer, invoice, key_of, project
+from tests.ledger.stage import Stage
 
 
 def test_resume_ends_a_hold_and_asks_for_the_parents_that_are_waited_for(tell: Tell) -> None:

@@ -17,7 +17,8 @@ from streams.notices.mail import sender_of
 from streams.notices.send import SmtpPost
 from streams.notices.service import Notices, Post, Way
 from streams.setting_values import SmtpServer
-from tests.ledger.stage import PARTITIONS, Stage
+from tests.ledger.samples import PARTITIONS
+from tests.ledger.stage import Stage
 
 WINDOW_S = 30.0
 AGAIN_S = 30 * WINDOW_S

@@ -18,7 +18,7 @@ from streams.notices.causes import TOLD, Cause, Detail, Say, cause_of
 from streams.notices.compose import Facts, Page, as_html, as_text, compose
 from streams.notices.mail import build, recipient_of, sender_of
 from streams.notices.words import IS, WORDS
-from tests.ledger.stage import SB1
+from tests.ledger.samples import SB1
 from tests.notices.post_office import text_of
 
 AT = datetime(2026, 11, 2, 9, 2, tzinfo=UTC)

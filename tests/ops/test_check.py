@@ -86,6 +86,23 @@ def test_a_missing_right_is_told(place: Place, tmp_path: Path) -> None:
 
 
 @everywhere
+def test_an_answer_that_quotes_our_secrets_is_told_without_them(
+    place: Place, tmp_path: Path
+) -> None:
+    """The stage looks for them in all that a command prints."""
+
+    async def story(stage: Stage) -> None:
+        kind = "invoice.page" if isinstance(stage.world, DkPlusWorld) else "voucher.list"
+        said = json.dumps({"Message": f"no right for {stage.secrets[0]} here"})
+        fault = FaultRule(fault=FaultKind.ANSWER, kind=kind, status=403, body=said)
+        stage.world.set_faults(fault)
+        (finding,) = await stage.found("check")
+        assert "no right for [hidden] here" in finding["text"]
+
+    staged(place, tmp_path, story)
+
+
+@everywhere
 def test_a_data_type_that_is_off_needs_nothing(place: Place, tmp_path: Path) -> None:
     """Neither a right to it, nor what only it would use."""
 

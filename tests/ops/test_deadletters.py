@@ -8,7 +8,8 @@ import pytest
 
 from schemas.failures import Failure, FailureCode
 from streams.ops.command_base import Exit
-from tests.ledger.stage import Stage, customer, invoice
+from tests.ledger.samples import customer, invoice
+from tests.ledger.stage import Stage
 from tests.ops.mending_stage import Place, kill, three_dead
 
 

@@ -8,7 +8,8 @@ from streams.core.conclude import Result, What
 from streams.ops import inspect
 from streams.ops.command_base import CommandEnds, Exit
 from streams.settings import Settings
-from tests.ledger.stage import ACCESS, REFUSAL, Stage, applied, customer, invoice, project
+from tests.ledger.samples import ACCESS, REFUSAL, applied, customer, invoice, project
+from tests.ledger.stage import Stage
 from tests.ops.mending_stage import Place, refused, three_dead
 
 

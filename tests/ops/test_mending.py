@@ -21,7 +21,8 @@ from streams.ops.orders import Post, plan
 from streams.publish import Publisher
 from streams.settings import load
 from streams.topics import TopicNames
-from tests.ledger.stage import DK, REFUSAL, SB1, Stage, applied, customer
+from tests.ledger.samples import DK, REFUSAL, SB1, applied, customer
+from tests.ledger.stage import Stage
 from tests.ops.mending_stage import Place, kill, refused, three_dead, working
 from tests.ops.running import end, started
 
