@@ -1,6 +1,6 @@
 """How long to wait before a transient failure is tried again. Pure."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
@@ -8,8 +8,8 @@ import msgspec
 
 from connectors.port import Answer
 
-RETRY_AFTER_MAX_S: Final = 3600.0
-"""Longest Retry-After that is obeyed: a mistaken date must not stop an integration for days."""
+RETRY_AFTER_MAX_S: Final = 86_400.0
+"""Longest Retry-After that is obeyed, a day: longer than any maintenance, so a mistaken date."""
 
 _DOUBLINGS_MAX: Final = 62
 """Beyond this a pause has long reached any maximum; a float must not overflow on the way."""
@@ -42,18 +42,20 @@ def exhausted(policy: RetryPolicy, spent_s: float) -> bool:
     return spent_s >= policy.for_s
 
 
-def retry_after_seconds(answer: Answer, now: datetime) -> float | None:
-    """What the answer's Retry-After asks for, in seconds from `now`; None where it has none.
+def retry_after_seconds(answer: Answer, now: datetime | None) -> float | None:
+    """What the answer's Retry-After asks for, in seconds; None where it asks for nothing.
 
     Takes seconds and HTTP dates (contract sparebank1-regnskap 12.9, dkplus A11.11), never less
-    than 0 nor more than `RETRY_AFTER_MAX_S`. What cannot be read counts as not said.
+    than 0 nor more than `RETRY_AFTER_MAX_S`. A date counts from the answer's own `Date`, which
+    is of the same clock, else from `now`. What cannot be read counts as not said.
     """
     text = answer.headers.get("retry-after", "").strip()
     if not text:
         return None
     seconds = _seconds(text)
     if seconds is None:
-        seconds = _seconds_until(text, now)
+        until, since = _http_date(text), _http_date(answer.headers.get("date", "")) or now
+        seconds = (until - since).total_seconds() if until and since else None
     return None if seconds is None else min(max(seconds, 0.0), RETRY_AFTER_MAX_S)
 
 
@@ -67,12 +69,10 @@ def _seconds(text: str) -> float | None:
         return None
 
 
-def _seconds_until(text: str, now: datetime) -> float | None:
+def _http_date(text: str) -> datetime | None:
     try:
         at = parsedate_to_datetime(text)
     except (ValueError, OverflowError):
         return None
-    if at.tzinfo is None:
-        # A date with zone -0000 is naive here; HTTP dates are in UTC.
-        at = at.replace(tzinfo=now.tzinfo)
-    return (at - now).total_seconds()
+    # A date with zone -0000 is naive here; HTTP dates are in UTC.
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -199,10 +199,14 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Unsure(msgspec.Struct, frozen=True, kw_only=True):
-    """The write of `intent` may have happened. It is looked up after deadline and settle time."""
+    """The write of `intent` may have happened. It is looked up after deadline and settle time.
+
+    `retry_after` seconds were asked for by the accounting system, for everything.
+    """
 
     failure: Failure
     intent: Intent
+    retry_after: float | None = None
 
 
 class GateClosed(msgspec.Struct, frozen=True, kw_only=True):

@@ -115,7 +115,11 @@ class Runner:
     async def deliver(self, job: Job, intend: Intend) -> Attempt[Verdict]:
         """Bring the books to the job's state; `intend` is awaited before every write."""
         run = _Run(job.integration, intend, self._clock.elapsed() - job.waited_s)
-        return await self._attempt(lambda: self._connector.deliver(job), run, _broken_delivery)
+        attempt = await self._attempt(lambda: self._connector.deliver(job), run, _broken_delivery)
+        if isinstance(attempt.verdict, Hold):
+            # Whoever ends the hold has mended something: what was read before says nothing.
+            self._cache.forget(job.integration.id, "")
+        return attempt
 
     async def resolve(self, job: Job, intent: Intent) -> Attempt[Resolution]:
         """Look for an uncertain write. Writes nothing."""

@@ -4,6 +4,7 @@ Which members are texts, numbers or decimals is read from the structs, so that a
 checked without a word here.
 """
 
+import re
 from decimal import Decimal
 from typing import TypeVar
 
@@ -23,6 +24,19 @@ MAX_SCALE = 24
 MAX_NUMBER_CHARACTERS = 100
 
 _NUMBERS = {"company", "number", "customerNumber", "projectNumber", "creditedInvoiceNumber"}
+# Structs whose numbers name entities: `1001` and `1001 ` would be two for the ledger, and are one
+# for an accounting system. A financial account is none, and its number may stand between blanks.
+ENTITIES = (Customer, Project, Invoice)
+# Characters without a picture at either end, those that break no line and have no width included;
+# and control characters anywhere, one of which separates the parts of the ledger's keys.
+_BLANK = r"\s\u200b\u2060\ufeff"
+_CONTROL = r"\u0000-\u001f\u007f-\u009f"
+# The rule as JSON Schema has it; where the member may be absent, blank counts as absent.
+NUMBER_PATTERN = rf"^(?![\s\S]*[{_CONTROL}])(?![{_BLANK}])[\s\S]*[^{_BLANK}]$"
+OPTIONAL_NUMBER_PATTERN = rf"^\s*$|{NUMBER_PATTERN}"
+
+_ends_blank = re.compile(rf"[{_BLANK}]|[\s\S]*[{_BLANK}]\Z").match
+_has_control = re.compile(rf"[{_CONTROL}]").search
 
 _S = TypeVar("_S", bound=msgspec.Struct)
 
@@ -41,6 +55,7 @@ class _Shape:
         self.numbers = tuple(
             (f.name, f.encode_name) for f in fields if f.type in texts and f.encode_name in _NUMBERS
         )
+        self.names_entities = struct in ENTITIES
 
 
 _SHAPES: dict[type, _Shape] = {
@@ -88,6 +103,17 @@ def decimal_refusal(value: Decimal) -> str | None:
     return f"more than {MAX_DIGITS} digits" if integer_digits + scale > MAX_DIGITS else None
 
 
+def number_refusal(number: str) -> str | None:
+    """Why a company or the number of an entity is refused, or None."""
+    if len(number) > MAX_NUMBER_CHARACTERS:
+        return f"longer than {MAX_NUMBER_CHARACTERS} characters"
+    if number.isalnum():
+        return None  # nearly every number
+    if _has_control(number):
+        return "holds a control character"
+    return "begins or ends with a blank" if _ends_blank(number) else None
+
+
 def _refusal(struct: msgspec.Struct, path: str) -> Failure | None:
     shape = _SHAPES[type(struct)]
     for name, member in shape.required:
@@ -95,7 +121,13 @@ def _refusal(struct: msgspec.Struct, path: str) -> Failure | None:
             return invalid(f"{path}.{member}", "empty")
     for name, member in shape.numbers:
         number = getattr(struct, name)
-        if number is not None and len(number) > MAX_NUMBER_CHARACTERS:
+        if number is None or not number.strip():
+            continue  # an optional one that is blank comes out as None
+        if shape.names_entities:
+            why_not = number_refusal(number)
+            if why_not is not None:
+                return invalid(f"{path}.{member}", why_not)
+        elif len(number) > MAX_NUMBER_CHARACTERS:
             return invalid(f"{path}.{member}", f"longer than {MAX_NUMBER_CHARACTERS} characters")
     for name, member in shape.decimals:
         value = getattr(struct, name)

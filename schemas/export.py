@@ -11,7 +11,12 @@ import msgspec
 import orjson
 
 from schemas.asyncapi import asyncapi_document
-from schemas.checks import MAX_NUMBER_CHARACTERS
+from schemas.checks import (
+    ENTITIES,
+    MAX_NUMBER_CHARACTERS,
+    NUMBER_PATTERN,
+    OPTIONAL_NUMBER_PATTERN,
+)
 from schemas.commands import MAX_DELIVERIES, CommandData
 from schemas.compatibility import Direction
 from schemas.events import Customer, Invoice, Project
@@ -35,6 +40,7 @@ _DECIMAL_PATTERN = r"^\s*[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?\s*$
 _NUMBERS = {"company", "number", "customerNumber", "projectNumber", "creditedInvoiceNumber"}
 # Sets of codes that may grow (interface section 4): readers must pass over what they do not know.
 _OPEN_SETS = {"FailureCode", "WarningCode"}
+_ENTITIES = {struct.__name__ for struct in ENTITIES}
 _WHAT_WE_READ = {"Customer", "Project", "Invoice", "InvoiceLine", "Account", "CommandData"}
 
 
@@ -92,12 +98,25 @@ def _definition(name: str, schema: Schema) -> Schema:
         member: _member(member, found, strict=name in _WHAT_WE_READ and member in required)
         for member, found in properties.items()
     }
+    if name in _ENTITIES:
+        _say_of_numbers(members)
     if name == "Invoice":
         members["lines"]["minItems"] = 1
     if name == "CommandData":
         members["deliveries"]["maxItems"] = MAX_DELIVERIES
         members["edit"]["additionalProperties"] = {"type": ["string", "number", "null"]}
     return {**schema, "properties": members}
+
+
+def _say_of_numbers(members: Schema) -> None:
+    for member in _NUMBERS & members.keys():
+        found = members[member]
+        if "anyOf" not in found:
+            found["pattern"] = NUMBER_PATTERN
+            continue
+        for option in found["anyOf"]:
+            if option.get("type") == "string":
+                option["pattern"] = OPTIONAL_NUMBER_PATTERN
 
 
 def _described(schema: Schema) -> Schema:

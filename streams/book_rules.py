@@ -215,7 +215,8 @@ class BookRules:
             first_failed_at=_at(tell.first_failed_at or tell.at),
             last_failed_at=_at(tell.at),
             replay_count=delivery.replays,
-            response=tell.answer,
+            # The answer that says why; after it more may have been read to find out.
+            response=(tell.failure.answer if tell.failure else None) or tell.answer,
             trace=event.traceparent,
         )
 

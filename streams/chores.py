@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import Awaitable, Callable, Mapping
 
 from connectors.integrations import Integration
 from schemas.events import EntityType
@@ -15,7 +16,9 @@ from streams.holding import Holding
 from streams.ledger.commands import Ran, RunCommands, commands_operation
 from streams.ledger.context import load_context
 from streams.ledger.engine import LedgerClosedError
+from streams.ledger.orphans import TakeBack, take_back
 from streams.ledger.rows import StoredDelivery
+from streams.ledger.rules import Moment
 from streams.ledger.switched_off import SwitchedOff, switched_off_operation
 from streams.ledger.timers import (
     ASK_AGAIN_S,
@@ -27,6 +30,8 @@ from streams.ledger.timers import (
 )
 from streams.pruning import Pruner
 from streams.tenants import Tenant
+
+log = logging.getLogger(__name__)
 
 TICK_S = 1.0  # other workers' releases, holds and commands are seen within this (design 5.5, 8)
 SHORTEST_TICK_S = 0.02  # deliveries that are due one after the other are taken together
@@ -56,6 +61,7 @@ class Chores:
         self._switched_off = switched_off_operation(desk.rules)
         self._pruner = Pruner(desk)
         self._looking_up: set[int] = set()
+        self._lost: frozenset[int] = frozenset()
         self._asking: set[str] = set()
         self._sweep_after: int | None = None
         self._swept_at = 0.0
@@ -78,21 +84,22 @@ class Chores:
         if now.elapsed - self._swept_at >= SWEEP_EVERY_S:
             self._swept_at = now.elapsed
             sweep = self._sweep_after or 0
+        epochs = dict(self._desk.active)
         try:
             ticked, ran = await asyncio.gather(
                 self._desk.ledger.submit(
                     self._tick,
                     Tick(
-                        epochs=dict(self._desk.active),
+                        epochs=epochs,
                         now=now,
                         busy=frozenset(self._looking_up),
                         asking=frozenset(self._asking),
+                        ask_most=QUESTIONS_MOST - len(self._asking),
+                        ask_not=self._not_to_be_asked(now),
                         sweep_after=sweep,
                     ),
                 ),
-                self._desk.ledger.submit(
-                    self._commands, RunCommands(epochs=dict(self._desk.active), now=now)
-                ),
+                self._desk.ledger.submit(self._commands, RunCommands(epochs=epochs, now=now)),
             )
         except LedgerClosedError:
             return TICK_S
@@ -100,12 +107,13 @@ class Chores:
             self._sweep_after = ticked.sweep_after
             self._desk.tenants.wake(frozenset(self._desk.tenants.by_id))
             await self._tell_switched_off()
+            await self._find_orphans(ticked)
         await self._see_holds(ran)
         self._desk.tenants.wake(ticked.integrations | ran.integrations)
         self._holding.wake_probes(now)
         self._desk.tenants.wake_crowded()
         self._desk.work.set()
-        self._start_look_ups(ticked)
+        self._start_look_ups(ticked, epochs)
         self._start_questions(ticked)
         if ticked.more or ran.more:
             return 0.0
@@ -113,9 +121,40 @@ class Chores:
             return TICK_S
         return min(TICK_S, max(SHORTEST_TICK_S, ticked.next_act_at - self._desk.clock.elapsed()))
 
+    def _not_to_be_asked(self, now: Moment) -> frozenset[str]:
+        """Integrations that no question can be put to now: they must not stand before others."""
+        return frozenset(
+            name
+            for name, tenant in self._desk.tenants.by_id.items()
+            if tenant.removed
+            or tenant.books is None
+            or tenant.held() is not None
+            or tenant.paused(now)
+        )
+
+    async def _find_orphans(self, ticked: Ticked) -> None:
+        """Deliveries that are `sending` and that no attempt of ours is at work on.
+
+        The answer to a commit can be lost after it was made. What is found so in two sweeps, ten
+        seconds apart, has nobody: it is taken back as from a former owner.
+        """
+        lost = frozenset(ticked.sending) - self._desk.sending
+        orphans = lost & self._lost
+        self._lost = lost - orphans
+        if orphans:
+            await self._desk.ledger.submit(
+                take_back,
+                TakeBack(ordinals=orphans, epochs=dict(self._desk.active), now=self._desk.now()),
+            )
+            log.warning(
+                "%d deliveries had lost their attempt and were taken back",
+                len(orphans),
+                extra={"action": "orphans_taken_back"},
+            )
+
     async def _tell_switched_off(self) -> None:
         desk = self._desk
-        integrations = {name: t.integration for name, t in desk.tenants.by_id.items()}
+        integrations = desk.tenants.in_force()
         await desk.ledger.submit(
             self._switched_off,
             SwitchedOff(integrations=integrations, epochs=dict(desk.active), now=desk.now()),
@@ -141,26 +180,27 @@ class Chores:
                 tenant.books = None
                 tenant.identify_at = 0.0
 
-    def _start_look_ups(self, ticked: Ticked) -> None:
+    def _start_look_ups(self, ticked: Ticked, epochs: Mapping[int, int]) -> None:
         for delivery in ticked.look_ups:
             tenant = self._desk.tenants.by_id.get(delivery.integration)
             if tenant is None or len(self._looking_up) >= LOOK_UPS_MOST:
                 continue
-            if tenant.books is None or tenant.paused(
-                self._desk.clock.elapsed(), self._desk.clock.boot_id
-            ):
+            epoch = epochs.get(delivery.lane)
+            if tenant.books is None or epoch is None or tenant.paused(self._desk.now()):
                 continue
             self._looking_up.add(delivery.ordinal)
-            self._desk.spawn(self._look_up(delivery, tenant))
+            self._desk.spawn(self._look_up(delivery, tenant, tenant.books, epoch))
 
-    async def _look_up(self, delivery: StoredDelivery, tenant: Tenant) -> None:
+    async def _look_up(
+        self, delivery: StoredDelivery, tenant: Tenant, books: str, epoch: int
+    ) -> None:
         try:
             integration = tenant.integration
             context = await self._desk.ledger.read(
                 lambda connection: load_context(connection, self._desk.rules, delivery, integration)
             )
             outcome = await self._desk.performer.look_up(
-                delivery, integration, context, tenant.books or ""
+                delivery, integration, context, books=books, epoch=epoch
             )
             await self._write_down(outcome, tenant)
         finally:
@@ -170,11 +210,7 @@ class Chores:
         for key in ticked.questions:
             name, entity_type, number = key.split("\x1f", 2)
             tenant = self._desk.tenants.by_id.get(name)
-            if tenant is None or tenant.held() is not None or tenant.books is None:
-                continue
-            if len(self._asking) >= QUESTIONS_MOST:
-                return
-            if tenant.paused(self._desk.clock.elapsed(), self._desk.clock.boot_id):
+            if tenant is None:
                 continue
             self._asking.add(key)
             self._desk.spawn(self._ask(key, EntityType(entity_type), number, tenant))

@@ -38,6 +38,7 @@ class Desk:
         self.active: dict[int, int] = {}  # lanes that new work is taken from, with their epochs
         self.work = asyncio.Event()
         self.clock_work = asyncio.Event()
+        self.sending: set[int] = set()  # ordinals whose attempt is not written down yet
         self.stopping = False
         self.tasks: set[asyncio.Task[None]] = set()
 

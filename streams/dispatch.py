@@ -9,7 +9,7 @@ flight.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from connectors.integrations import Integration
 from connectors.port import Clock
@@ -25,7 +25,7 @@ from streams.ledger.claim import claim_operation
 from streams.ledger.engine import Ledger, LedgerClosedError
 from streams.ledger.intake import Taken
 from streams.ledger.lanes import Take, Wait, take_lanes
-from streams.ledger.rules import Rules
+from streams.ledger.rules import Moment, Rules
 from streams.ledger.settle import Settled, settle_operation
 from streams.ledger.work import Claim, Claimed, Want
 from streams.settings import Settings
@@ -48,16 +48,15 @@ class Dispatcher:
         clock: Clock,
         owner: str,
         partitions: int,
-        performer: Callable[[Mapping[int, int]], Performer],
+        performer: Performer,
     ) -> None:
         self._owner = owner
-        self._epochs: dict[int, int] = {}  # every lane we were ever given, with its last epoch
         self._desk = Desk(
             ledger=ledger,
             rules=rules,
             settings=settings,
             clock=clock,
-            performer=performer(self._epochs),
+            performer=performer,
             partitions=partitions,
         )
         self._holding = Holding(self._desk)
@@ -92,7 +91,6 @@ class Dispatcher:
                 parent_wait=self._desk.settings.parent_wait_s,
             ),
         )
-        self._epochs.update(owned.epochs)
         self._desk.active.clear()
         self._desk.active.update(owned.epochs)
         if owned.in_doubt:
@@ -180,35 +178,24 @@ class Dispatcher:
         if not self._desk.active:
             return ()
         slots = self._desk.settings.in_flight - self.in_flight
-        elapsed, boot = self._desk.clock.elapsed(), self._desk.clock.boot_id
+        now = self._desk.now()
         turn = self._desk.tenants.in_turn()
         wants = []
         for tenant in turn:
-            want = self._want(tenant, slots, len(turn) > 1, elapsed, boot)
+            want = self._want(tenant, slots, len(turn) > 1, now)
             if want is not None:
                 wants.append(want)
         return tuple(wants)
 
-    def _want(
-        self, tenant: Tenant, slots: int, others: bool, elapsed: float, boot: str
-    ) -> Want | None:
-        if not self._holding.identified(tenant, elapsed) and tenant.held() is None:
-            return None
+    def _want(self, tenant: Tenant, slots: int, others: bool, now: Moment) -> Want | None:
+        known = self._holding.identified(tenant, now.elapsed)
         held = tenant.held()
         if held is not None:
-            probe = self._holding.may_probe(tenant, elapsed, boot) and tenant.books is not None
-            tenant.probing = tenant.probing or probe
-            return Want(
-                integration=tenant.integration,
-                sends=1 if probe else 0,
-                bookings=min(1, self._bookings(tenant, elapsed)) if probe else 0,
-                books=tenant.books or "",
-                look_up_until=tenant.look_up_until,
-                held=held,
-                probe=probe,
-            )
-        if tenant.paused(elapsed, boot):
-            return self._broken(tenant, elapsed)
+            return self._want_held(tenant, held, now)
+        if not known:
+            return None
+        if tenant.paused(now):
+            return self._broken(tenant, now.elapsed)
         if slots <= 0:
             return None
         room = min(slots, tenant.room(self._desk.settings.in_flight, others))
@@ -217,10 +204,27 @@ class Dispatcher:
         return Want(
             integration=tenant.integration,
             sends=room,
-            bookings=self._bookings(tenant, elapsed),
+            bookings=self._bookings(tenant, now.elapsed),
             books=tenant.books or "",
             look_up_until=tenant.look_up_until,
             spare=tenant.spare,
+        )
+
+    def _want_held(self, tenant: Tenant, held: Failure, now: Moment) -> Want:
+        """Of a held integration nothing goes but its probe, and that only into known books."""
+        settings = self._desk.settings
+        probe = tenant.books is not None and tenant.probe_due(now)
+        tenant.probing = tenant.probing or probe
+        return Want(
+            integration=tenant.integration,
+            sends=1 if probe else 0,
+            bookings=min(1, self._bookings(tenant, now.elapsed)) if probe else 0,
+            books=tenant.books or "",
+            look_up_until=tenant.look_up_until,
+            held=held,
+            probe=probe,
+            hold_probe_s=settings.hold_probe_s,
+            hold_probe_max_s=settings.hold_probe_max_s,
         )
 
     def _broken(self, tenant: Tenant, elapsed: float) -> Want | None:
@@ -263,6 +267,8 @@ class Dispatcher:
         for want in wants:
             name = want.integration.id
             self._desk.tenants.by_id[name].was_given(given[name], result.moved.get(name, 0))
+        if self._desk.stopping:
+            return False  # they are taken back by the next owner: nothing of them has left
         for claimed in result.claimed:
             self._start(claimed)
         self._holding.end_empty_probes(wants, set(given))
@@ -274,6 +280,7 @@ class Dispatcher:
         tenant = self._desk.tenants.by_id[claimed.integration.id]
         tenant.started(self._desk.clock.elapsed())
         self.in_flight += 1
+        self._desk.sending.add(claimed.delivery.ordinal)
         lane = claimed.delivery.lane
         self._lanes_busy[lane] = self._lanes_busy.get(lane, 0) + 1
         self._desk.spawn(self._deliver(claimed, tenant))
@@ -282,7 +289,7 @@ class Dispatcher:
         began = self._desk.clock.elapsed()
         outcome: Outcome | None = None
         try:
-            outcome = await self._desk.performer.deliver(claimed, tenant.books or "")
+            outcome = await self._desk.performer.deliver(claimed)
         finally:
             elapsed = self._desk.clock.elapsed()
             tenant.ended(
@@ -299,6 +306,7 @@ class Dispatcher:
             await self._write_down(outcome, tenant)
         finally:
             lane = claimed.delivery.lane
+            self._desk.sending.discard(claimed.delivery.ordinal)
             self._lanes_busy[lane] -= 1
             self._lane_ended.set()
 

@@ -54,7 +54,7 @@ class Holding:
             Identified(
                 integration=name,
                 identity=identity,
-                others=frozenset(self._desk.tenants.by_id) - {name},
+                others=frozenset(self._desk.tenants.in_force()) - {name},
                 now=self._desk.now(),
                 hold_probe_s=self._desk.settings.hold_probe_s,
                 hold_probe_max_s=self._desk.settings.hold_probe_max_s,
@@ -96,31 +96,27 @@ class Holding:
                 tenant.hungry = True
                 self._desk.work.set()
 
-    def may_probe(self, tenant: Tenant, elapsed: float, boot: str) -> bool:
-        """Probes belong to the owner of the lane of the integration's id (design section 8)."""
-        lane = partition_of(tenant.integration.id.encode(), self._desk.partitions)
-        return lane in self._desk.active and tenant.probe_due(elapsed, boot)
-
     def end_empty_probes(self, wants: tuple[Want, ...], claimed: set[str]) -> None:
-        """A held integration with nothing to send is probed by asking whose books it has."""
+        """A hold that asking whose books it has can end is probed so where nothing is to be sent.
+
+        That is done by the owner of the lane of the integration's id (design section 8). Any other
+        hold waits for a delivery of the kind that was refused, in whosever lane it is.
+        """
         for want in wants:
-            if want.probe and want.integration.id not in claimed:
-                tenant = self._desk.tenants.by_id[want.integration.id]
-                tenant.probing = False
+            if not want.probe or want.integration.id in claimed or want.held is None:
+                continue
+            tenant = self._desk.tenants.by_id[want.integration.id]
+            tenant.probing = False
+            lane = partition_of(tenant.integration.id.encode(), self._desk.partitions)
+            if lane in self._desk.active and _is_of_identity(want.held):
                 tenant.books = None
                 tenant.identify_at = 0.0
-                # The hold stays until something proves it mended; its next probe comes later.
-                self._desk.spawn(self.change_hold(tenant, want.held))
 
     def wake_probes(self, now: Moment) -> None:
         """Wake the integrations whose probe, or whose identity, is due."""
         for tenant in self._desk.tenants.by_id.values():
-            due = self.may_probe(tenant, now.elapsed, now.boot)
-            again = now.elapsed >= tenant.identify_at
-            if due or again:
+            if tenant.probe_due(now) or now.elapsed >= tenant.identify_at:
                 tenant.hungry = True
-            if due and tenant.books is None:
-                tenant.identify_at = min(tenant.identify_at, now.elapsed)
 
 
 def _is_of_identity(failure: Failure) -> bool:

@@ -77,7 +77,7 @@ class Pruner:
             if found.keys:
                 item = Prune(part=part, keys=found.keys, before=before, epochs=epochs)
                 gone += await self._desk.ledger.submit(prune, item)
-                after = found.keys[-1]
+            after = found.after
             if found.last:
                 break
             await asyncio.sleep(BREATH_S)

@@ -12,6 +12,7 @@ from connectors.limiter import LimiterPolicy, LimiterState
 from schemas.failures import Failure, FailureCode
 from streams.core.conclude import Policy, Result, What
 from streams.ledger.holds import HoldRow
+from streams.ledger.rules import Moment
 from streams.settings import Settings
 
 FAIR_SHARE = 4  # no integration takes more than a quarter of the slots while others wait
@@ -27,6 +28,7 @@ class Tenant:
     def __init__(self, integration: Integration, settings: Settings) -> None:
         self.integration = integration
         self.settings = settings
+        self.removed = False  # not set up any more: what is in doubt is finished, and no more
         self.hungry = True  # there may be something ready
         self.crowded = False  # the slots for bookings were taken, maybe by another worker
         self.books: str | None = None
@@ -51,25 +53,24 @@ class Tenant:
     def take_over(self, integration: Integration) -> None:
         """Go on under changed settings; whose books they are is asked again."""
         self.integration = integration
+        self.books = None  # nothing goes before it is known whose they are
         self.identify_at = 0.0
 
     def held(self) -> Failure | None:
         """Why it is held, None where it is not."""
         return self.hold.failure if self.hold is not None else None
 
-    def paused(self, elapsed: float, boot: str) -> bool:
+    def paused(self, now: Moment) -> bool:
         """Whether the accounting system asked for a pause that is not over, or the breaker is."""
-        pause = self.hold.pause_until if self.hold is not None and self.hold.boot == boot else None
-        if pause is not None and elapsed < pause:
+        if self.hold is not None and self.hold.paused(now.wall):
             return True
-        return not breaker.allows(self._breaker, elapsed)
+        return not breaker.allows(self._breaker, now.elapsed)
 
-    def probe_due(self, elapsed: float, boot: str) -> bool:
+    def probe_due(self, now: Moment) -> bool:
         """Whether a held integration may be tried again."""
-        hold = self.hold
-        if hold is None or hold.failure is None or self.probing:
+        if self.hold is None or self.probing:
             return False
-        return hold.boot != boot or hold.probe_at is None or elapsed >= hold.probe_at
+        return self.hold.probe_due(now.wall, self.settings.hold_probe_max_s)
 
     def broken_for(self, elapsed: float) -> float:
         """For how many seconds the breaker has not been closed; 0 when it is."""
@@ -154,9 +155,12 @@ class Tenants:
             elif tenant.integration != integration:
                 tenant.take_over(integration)
             self.by_id[name].hungry = True
-        for name in list(self.by_id):
-            if name not in integrations and self.by_id[name].in_flight == 0:
-                del self.by_id[name]
+        for name, tenant in self.by_id.items():
+            tenant.removed = name not in integrations
+
+    def in_force(self) -> dict[str, Integration]:
+        """The integrations that are set up now."""
+        return {name: t.integration for name, t in self.by_id.items() if not t.removed}
 
     def wake(self, names: frozenset[str]) -> None:
         """Something of these may be ready."""
@@ -178,7 +182,7 @@ class Tenants:
 
     def in_turn(self) -> list[Tenant]:
         """The hungry ones, beginning behind the one that was first the last time."""
-        hungry = [tenant for tenant in self.by_id.values() if tenant.hungry]
+        hungry = [t for t in self.by_id.values() if t.hungry and not t.removed]
         if not hungry:
             return []
         self._turn = (self._turn + 1) % len(hungry)

@@ -91,12 +91,30 @@ def asked_by(intent: Intent, invoice: Invoice) -> Asked:
     )
 
 
-def look_up(asked: Asked, now: datetime | None) -> Flow:
-    """Look for the booking by its reference. Returns the one hit's record, None, or a verdict."""
+def look_up(asked: Asked, now: datetime | None, known: Reference | None = None) -> Flow:
+    """Look for the booking by its reference. Returns the one hit's record, None, or a verdict.
+
+    The verdict is `found-twice`, or one to ask again. `known`: what the ledger has it booked as.
+    """
     found = yield from read_reference(asked.reference, now)
     if not isinstance(found, list):
-        return found
-    return judge(found, asked)
+        return responses.unlearnt(found)
+    booked = known_among(found, known) if known is not None else None
+    return judge(found, asked) if booked is None else booked
+
+
+def known_among(records: list[wire.InvoiceRecord], known: Reference) -> wire.InvoiceRecord | None:
+    """The record that the ledger knows by its id, else by its number, whatever its total.
+
+    DK+ rounds, and takes the VAT of its products: a booking may differ from what was asked.
+    """
+    by_number = None
+    for record in records:
+        if known.id and wire.text_of(record.record_id) == known.id:
+            return record
+        if known.number and wire.text_of(record.number) == known.number:
+            by_number = record
+    return by_number
 
 
 def read_reference(reference: str, now: datetime | None) -> Flow:

@@ -47,11 +47,11 @@ class DkPlus:
 
         An update of a customer is answered `Absent` without a call: sending it again does no harm.
         """
-        return responses.question(_resolved(job, intent))
+        return responses.look_up(_resolved(job, intent))
 
     def find(self, entity_type: EntityType, number: str, integration: Integration) -> Flow:  # noqa: ARG002 - the port's
         """Ask whether a customer, project or invoice is in the books. Returns a `Finding`."""
-        return responses.question(_found(entity_type, number))
+        return responses.look_up(_found(entity_type, number))
 
     def identify(self, integration: Integration) -> Flow:
         """Ask whose books these are. Returns an `Identification`.
@@ -81,7 +81,7 @@ def _resolved(job: Job, intent: Intent) -> Flow:
     match intent.kind:
         case bookings.BOOK if isinstance(job.event, Invoice):
             asked = bookings.asked_by(intent, job.event)
-            found = yield from bookings.look_up(asked, job.now)
+            found = yield from bookings.look_up(asked, job.now, job.itself)
             if isinstance(found, wire.InvoiceRecord):
                 return bookings.applied(found, asked)
         case projects.CREATE if isinstance(job.event, Project):

@@ -127,7 +127,7 @@ def _create(job: Job, customer: Customer, warnings: Warnings) -> Flow:
     located = yield from locate(customer.number, job.now)
     if isinstance(located, Located):
         return (yield from _adopt(job, customer, located, warnings))
-    return responses.refused_by_system(answer) if located is None else located
+    return responses.refused_by_system(answer) if located is None else responses.unlearnt(located)
 
 
 def _of_same_kennitala(customer: Customer, now: datetime | None) -> Flow:

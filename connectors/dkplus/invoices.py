@@ -13,9 +13,21 @@ from connectors.dkplus.products import Products, ensure_products
 from connectors.dkplus.reference_data import base_currency, known_project, sales_person
 from connectors.dkplus.requests import book_invoice, get_customer
 from connectors.integrations import DataType
-from connectors.port import Flow, GateClosed, Hold, Job, Refused, Unchanged, Write
+from connectors.port import (
+    Answer,
+    Applied,
+    Flow,
+    GateClosed,
+    Hold,
+    Intent,
+    Job,
+    Refused,
+    Retry,
+    Unchanged,
+    Write,
+)
 from schemas.events import EntityType, Invoice, customer_number_of
-from schemas.failures import Failure, FailureCode, Notable, WarningCode
+from schemas.failures import Failure, FailureCode, Notable, Reference, WarningCode
 
 MAX_POSTS = 2  # within one delivery: one more when a read has shown that a cache had been stale
 
@@ -40,8 +52,10 @@ def deliver_invoice(job: Job, invoice: Invoice) -> Flow:
     """Book an invoice. Returns a `Verdict`.
 
     Sent at most once unless DK+ refused it with a 4xx. Where the ledger is not unbroken, the
-    booking is looked for before anything else.
+    booking is looked for before anything else; what the ledger knows as booked is never posted.
     """
+    if job.itself is not None:
+        return (yield from _booked_already(job, invoice, job.itself))
     drafted = draft(invoice, job.integration.item_code_sources)
     if isinstance(drafted, Failure):
         return Refused(failure=drafted)
@@ -64,6 +78,23 @@ def deliver_invoice(job: Job, invoice: Invoice) -> Flow:
     return (yield from _book(job, invoice, drafted, customer))
 
 
+def _booked_already(job: Job, invoice: Invoice, known: Reference) -> Flow:
+    """An invoice that the ledger knows as booked, with what a person should know of it.
+
+    That it is gone from DK+ is told by `verify`: it is not booked again.
+    """
+    found = yield from bookings.read_reference(invoice.number, job.now)
+    if not isinstance(found, list):
+        return responses.unlearnt(found)
+    record = bookings.known_among(found, known)
+    if record is None:
+        return Applied(reference=known)
+    project = job.project.number if job.project is not None else ""
+    return bookings.applied(
+        record, bookings.asked_of(invoice, invoice.customer_number, project=project)
+    )
+
+
 def _book(job: Job, invoice: Invoice, drafted: Draft, customer: str) -> Flow:
     for _ in range(MAX_POSTS):
         ready = yield from _prepare(job, invoice, drafted, customer)
@@ -79,10 +110,28 @@ def _book(job: Job, invoice: Invoice, drafted: Draft, customer: str) -> Flow:
             if record is None or not wire.text_of(record.number):
                 return responses.uncertain(intent, answer)
             return bookings.applied(record, ready.asked, ready.warnings)
+        if job.post or job.look_up_first:
+            earlier = yield from _earlier(job, ready, intent, answer)
+            if earlier is not None:
+                return earlier
         verdict = yield from explain(job, drafted.lines, ready.asked, answer)
         if verdict is not AGAIN:
             return verdict
     return responses.refused_by_system(answer)
+
+
+def _earlier(job: Job, ready: _Ready, intent: Intent, refusal: Answer) -> Flow:
+    """What a refused repeat of a post came to: the earlier one may be why it was refused.
+
+    `Applied` where the books have it, None where they have not, `Unsure` where they do not say.
+    """
+    found = yield from bookings.look_up(ready.asked, job.now)
+    if isinstance(found, wire.InvoiceRecord):
+        return bookings.applied(found, ready.asked, ready.warnings)
+    if found is None or isinstance(found, Refused):
+        return found
+    wait = found.retry_after if isinstance(found, Retry) else None
+    return responses.uncertain(intent, refusal, retry_after=wait)
 
 
 def _prepare(job: Job, invoice: Invoice, drafted: Draft, customer: str) -> Flow:

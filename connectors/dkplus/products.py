@@ -230,7 +230,7 @@ def _create(product: str, group: list[CodedLine], context: _Context) -> Flow:
     if answer.ok and record is None:
         return responses.uncertain(intent, answer)
     if record is None or wire.text_of(record.item_code).lower() != product:
-        record = yield from _fetch(product, context.now)()
+        record = yield from responses.look_up(read_product(product, context.now))
         if record is None:
             return _not_created(intent, answer)
     if not isinstance(record, wire.ProductRecord):

@@ -56,7 +56,7 @@ def _created(job: Job, project: Project, intent: Intent, answer: Answer) -> Flow
     if isinstance(there, wire.ProjectRecord):
         return compared(job, project, there)
     if there is not None:
-        return there
+        return responses.unlearnt(there)
     customer = yield from locate(customer_number(job, project), job.now)
     if customer is None:
         return GateClosed(parent_type=EntityType.CUSTOMER, parent_number=project.customer_number)

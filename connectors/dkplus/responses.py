@@ -4,13 +4,13 @@ Text of an answer is quoted for people and never decides anything.
 """
 
 import re
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
 import msgspec
 
+from connectors.backoff import retry_after_seconds
 from connectors.dkplus import wire
 from connectors.port import (
     Answer,
@@ -30,7 +30,6 @@ from connectors.redaction import HIDDEN, cleared
 from schemas.failures import Failure, FailureCode
 
 QUOTE_LIMIT = 500  # characters of an answer that a person gets to see
-RETRY_AFTER_LIMIT = 86_400.0  # seconds: a day; longer is a mistake of whoever answered
 
 ReadFailure = Retry | Hold | Refused | Dropped
 WriteFailure = Retry | Hold | Unsure | Dropped
@@ -81,44 +80,31 @@ def unavailable(answer: Answer, now: datetime | None) -> Retry:
         parameters={"status": str(answer.status)},
         answer=quoted(answer),
     )
-    return Retry(failure=failure, retry_after=retry_after(answer, now))
+    return Retry(failure=failure, retry_after=retry_after_seconds(answer, now))
 
 
-def uncertain(intent: Intent, answer: Answer | NoAnswer) -> Unsure:
-    """The write may have happened."""
+def uncertain(
+    intent: Intent, answer: Answer | NoAnswer, *, retry_after: float | None = None
+) -> Unsure:
+    """The write may have happened. `retry_after`: seconds that DK+ asked for."""
     said = quoted(answer) if isinstance(answer, Answer) else answer.reason or answer.kind.value
     failure = Failure(
         code=FailureCode.WRITE_UNCERTAIN, parameters={"number": intent.key}, answer=said
     )
-    return Unsure(failure=failure, intent=intent)
+    return Unsure(failure=failure, intent=intent, retry_after=retry_after)
+
+
+def unlearnt(verdict: Any) -> Any:
+    """What a look-up came to: one that DK+ refuses says nothing of the books and is asked again.
+
+    Only two hits stay a refusal: they are for a person.
+    """
+    if isinstance(verdict, Refused) and verdict.failure.code is not FailureCode.FOUND_TWICE:
+        return Retry(failure=verdict.failure)
+    return verdict
 
 
 # --- for us ----------------------------------------------------------------------------------
-
-
-def retry_after(answer: Answer, now: datetime | None) -> float | None:
-    """Seconds that `Retry-After` asks for, whether it is a number or a date (contract A11.11).
-
-    A date is read against the answer's own `Date`, else against `now`; without either it is not
-    known how long it is. Never negative, never over a day.
-    """
-    said = answer.headers.get("retry-after", "").strip()
-    if not said:
-        return None
-    if re.fullmatch(r"\d{1,9}(\.\d{1,6})?", said):
-        return min(float(said), RETRY_AFTER_LIMIT)
-    until, since = _http_date(said), _http_date(answer.headers.get("date", "")) or now
-    if until is None or since is None:
-        return None
-    return min(max((until - since).total_seconds(), 0.0), RETRY_AFTER_LIMIT)
-
-
-def _http_date(text: str) -> datetime | None:
-    try:
-        when = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    return when if when.tzinfo else when.replace(tzinfo=UTC)
 
 
 def says_none(answer: Answer) -> bool:
@@ -137,7 +123,7 @@ def _of_everything(answer: Answer, now: datetime | None) -> Hold | Retry | None:
             return Hold(failure=_told(FailureCode.RIGHT_MISSING, answer))
         case HTTPStatus.TOO_MANY_REQUESTS:
             failure = Failure(code=FailureCode.TOO_MANY_REQUESTS, answer=quoted(answer))
-            return Retry(failure=failure, retry_after=retry_after(answer, now))
+            return Retry(failure=failure, retry_after=retry_after_seconds(answer, now))
         case HTTPStatus.NOT_FOUND if not says_none(answer):
             return unavailable(answer, now)
     return None
@@ -185,7 +171,9 @@ def failed_write(
     common = _of_everything(answer, now)
     if common is not None:
         return common
-    return None if answer.ok or _is_client_error(answer) else uncertain(intent, answer)
+    if answer.ok or _is_client_error(answer):
+        return None
+    return uncertain(intent, answer, retry_after=retry_after_seconds(answer, now))
 
 
 def is_complete(answer: Answer) -> bool:
@@ -212,3 +200,9 @@ def question(flow: Flow) -> Flow:
         failure = Failure(code=FailureCode.CONNECTION_FAILED, parameters={"reason": "given up"})
         return Retry(failure=failure)
     return answer
+
+
+def look_up(flow: Flow) -> Flow:
+    """The answer of a flow that asks whether something is in the books (`question`, `unlearnt`)."""
+    answer = yield from question(flow)
+    return unlearnt(answer)

@@ -13,14 +13,14 @@ from connectors.port import (
     Settled,
 )
 from connectors.sparebank1 import reference_data
-from connectors.sparebank1.customers import deliver_customer, find_customer
+from connectors.sparebank1.customers import UPDATE, deliver_customer, find_customer
 from connectors.sparebank1.exchange import Books
 from connectors.sparebank1.invoices import applied, deliver_invoice, kept_warnings
 from connectors.sparebank1.lookups import Sought, find_booked, look_up
 from connectors.sparebank1.mapping import content_of, is_number
 from connectors.sparebank1.projects import deliver_project, find_project
 from connectors.sparebank1.reference_data import Settings
-from connectors.sparebank1.responses import Stop, unlearnt
+from connectors.sparebank1.responses import Stop, guid_refusal, unlearnt
 from connectors.sparebank1.vouchers import BOOK
 from connectors.sparebank1.wire import Row, integer
 from schemas.events import Customer, Entity, EntityType, Project
@@ -50,7 +50,8 @@ class SpareBank1:
         """Look for an uncertain write by its natural key. Returns a `Resolution`.
 
         A booking that is found is applied. A customer or project that is found is `Settled`:
-        whether it has all that was asked, the delivery sees when it goes on.
+        whether it has all that was asked, the delivery sees when it goes on. Where a guid was
+        refused nothing proves absence: what is not found is asked for again (contract 12.5).
         """
         books = Books(integration=job.integration, now=job.now)
         if intent.kind == BOOK:
@@ -58,9 +59,13 @@ class SpareBank1:
             if isinstance(booked, Reference):
                 warnings = kept_warnings(intent.detail.get("warnings", ""))
                 return applied(booked, warnings, intent.detail.get("proposed"))
-            return Absent() if booked is None else unlearnt(booked)
+            return (guid_refusal(intent) or Absent()) if booked is None else unlearnt(booked)
         find = find_customer if intent.kind.startswith("customer.") else find_project
         row = yield from find(books, intent.key)
+        unexplained = guid_refusal(intent)
+        # That a record is there says nothing of an update of it.
+        if unexplained is not None and (row is None or intent.kind == UPDATE):
+            return unexplained
         if isinstance(row, dict):
             return Settled(reference=_reference(row, intent.key))
         return Absent() if row is None else unlearnt(row)

@@ -4,7 +4,7 @@ from collections.abc import Generator
 from functools import partial
 from typing import Any, Final
 
-from connectors.port import Answer, Applied, Intent, Job, Refused, Request, Step, Verdict
+from connectors.port import Answer, Applied, Forget, Intent, Job, Refused, Request, Step, Verdict
 from connectors.sparebank1 import reference_data, requests
 from connectors.sparebank1.customer_record import changed_customer, new_customer
 from connectors.sparebank1.exchange import Books, listing, read_row, write
@@ -22,6 +22,7 @@ from connectors.sparebank1.responses import (
     Stop,
     not_understood,
     uncertain,
+    unexplained,
     written,
 )
 from connectors.sparebank1.wire import INT32_MAX, Row, child, integer, text
@@ -58,6 +59,9 @@ class _Delivery:
         self.warnings = customer_warnings(customer)
 
     def run(self) -> Generator[Step, Any, Verdict]:
+        if self.job.post:
+            # What was sent in vain may have been so because of an id that is no more.
+            yield Forget("")
         refused = yield from number_refusal(self.books, self.content.number)
         if refused is not None:
             return refused
@@ -101,7 +105,7 @@ class _Delivery:
             return (yield from self._change(read, currency_id))
         if read is None and not answer.names_guid:
             return answer.verdict
-        return uncertain(intent, answer.answer)
+        return unexplained(intent, answer, read)
 
     def _created(self, answer: Answer, intent: Intent) -> Verdict:
         row = written(answer)
@@ -136,7 +140,10 @@ class _Delivery:
             return not_understood(answer.answer) if self.job.post else answer.unsure
         if not isinstance(answer, Refusal):
             return answer
-        return uncertain(intent, answer.answer) if answer.names_guid else answer.verdict
+        if not answer.names_guid:
+            return answer.verdict
+        # The first time an earlier try may have made it; then the next read shows it by its id.
+        return unexplained(intent, answer) if self.job.post else uncertain(intent, answer.answer)
 
     def _applied(self, row: Row) -> Applied:
         reference = Reference(id=str(integer(row, "ID")), number=self.content.number)

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
+from connectors.backoff import retry_after_seconds
 from connectors.integrations import Integration
 from connectors.port import (
     Answer,
@@ -187,7 +188,8 @@ def write(
     if answer.status in (UNAUTHORISED, FORBIDDEN):
         return (yield from access(books, answer))
     if answer.status == REQUEST_TIMEOUT or is_transient(answer.status):
-        unsure = uncertain(intent, answer)
+        wait = retry_after_seconds(answer, books.now)
+        unsure = uncertain(intent, answer, retry_after=wait)
         if not names_foreign_key(answer):
             return unsure
         yield Forget("")

@@ -28,9 +28,10 @@ from connectors.sparebank1.responses import (
     Stop,
     not_understood,
     uncertain,
+    unexplained,
     written,
 )
-from connectors.sparebank1.vouchers import Voucher, external_reference, voucher
+from connectors.sparebank1.vouchers import Voucher, external_reference, payment_warnings, voucher
 from connectors.sparebank1.wire import Row, integer, rows_of, text
 from schemas.arithmetic import refuse_invoice
 from schemas.events import Invoice
@@ -38,8 +39,13 @@ from schemas.failures import Notable, Reference, WarningCode
 
 
 def deliver_invoice(job: Job, invoice: Invoice) -> Generator[Step, Any, Verdict]:
-    """Book an invoice or a credit note as one voucher, once."""
+    """Book an invoice or a credit note as one voucher, once.
+
+    What the ledger knows as booked is not posted again: the accountant may have credited it.
+    """
     content = invoice_content(invoice)
+    if job.itself is not None:
+        return Applied(reference=job.itself, warnings=payment_warnings(content))
     refusal = refuse_invoice(invoice) or invoice_refusal(content)
     if refusal is not None:
         return Refused(failure=refusal)
@@ -119,7 +125,7 @@ class _Booking:
             return applied(found, asked.warnings, proposed)
         if found is not None or refusal.names_guid:
             twice = isinstance(found, Refused)
-            return found if twice and found else uncertain(asked.intent, refusal.answer)
+            return found if twice and found else unexplained(asked.intent, refusal, found)
         named = yield from self._named()
         if named is not None:
             return named

@@ -28,6 +28,7 @@ from connectors.sparebank1.responses import (
     Stop,
     not_understood,
     uncertain,
+    unexplained,
     written,
 )
 from connectors.sparebank1.wire import Row, Unreadable, decode, integer, text
@@ -95,7 +96,11 @@ class _Delivery:
                 return uncertain(intent, answer)
             return (yield from self._move(row, integer(row, "ID") or 0))
         if isinstance(answer, ForeignKeyFault):
-            return (yield from self._fault(answer, customer_id))
+            verdict = yield from self._fault(answer, customer_id)
+            if not isinstance(verdict, Refused):
+                return verdict
+            read = yield from find_project(self.books, self.content.number)
+            return verdict if read is None else answer.unsure
         if not isinstance(answer, Refusal):
             return answer
         read = yield from find_project(self.books, self.content.number)
@@ -103,7 +108,7 @@ class _Delivery:
             return (yield from self._change(read, customer_id))
         if read is None and not answer.names_guid:
             return answer.verdict
-        return uncertain(intent, answer.answer)
+        return unexplained(intent, answer, read)
 
     def _change(self, read: Row, customer_id: int) -> Generator[Step, Any, Verdict]:
         row_id = integer(read, "ID") or 0
@@ -153,7 +158,7 @@ class _Delivery:
     def _moved(self, request: Request, intent: Intent) -> Generator[Step, Any, bool | Stop]:
         answer = yield from write(self.books, request, intent)
         if isinstance(answer, ForeignKeyFault):
-            return answer.unsure
+            return not_understood(answer.answer) if self.job.post else answer.unsure
         if isinstance(answer, Refusal):
             return False
         if not isinstance(answer, Answer):
@@ -168,7 +173,8 @@ class _Delivery:
         found = yield from read_row(self.books, requests.one(requests.CUSTOMERS, customer_id))
         if found is None:
             return self._without_customer()
-        return not_understood(fault.answer) if self.job.post else fault.unsure
+        learnt = not isinstance(found, Stop)
+        return not_understood(fault.answer) if self.job.post and learnt else fault.unsure
 
     def _reference(self, row_id: int) -> Reference:
         return Reference(id=str(row_id), number=self.content.number)

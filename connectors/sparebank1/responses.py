@@ -1,7 +1,6 @@
 """What an answer means. Pure; the flows that ask stand in `exchange`."""
 
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
@@ -25,6 +24,9 @@ from schemas.failures import Failure, FailureClass, FailureCode
 
 QUOTE_MAX: Final = 500
 """Characters of an answer that a failure quotes: enough for any message, small in a header."""
+
+GUID_REFUSED: Final = "guidRefused"
+"""In the detail of an intent: the status of an answer that refused a guid."""
 
 Stop = Retry | Hold | Refused | Dropped | GateClosed | Unsure
 """Verdicts that end a flow before the books are as asked."""
@@ -113,20 +115,7 @@ def unavailable(answer: Answer, now: datetime | None) -> Retry:
             parameters={"status": str(answer.status)},
             answer=answered(FailureCode.SYSTEM_UNAVAILABLE, answer).answer,
         )
-    return Retry(failure=failure, retry_after=_retry_after(answer, now))
-
-
-def _retry_after(answer: Answer, now: datetime | None) -> float | None:
-    if now is not None:
-        return retry_after_seconds(answer, now)
-    # Where no clock is at hand, the answer's own Date is what its Retry-After counts from.
-    try:
-        answered_at = parsedate_to_datetime(answer.headers.get("date", ""))
-    except (ValueError, OverflowError):
-        if not answer.headers.get("retry-after", "").strip().isdigit():
-            return None
-        answered_at = datetime.fromtimestamp(0, UTC)
-    return retry_after_seconds(answer, answered_at)
+    return Retry(failure=failure, retry_after=retry_after_seconds(answer, now))
 
 
 def is_transient(status: int) -> bool:
@@ -170,8 +159,10 @@ def unlearnt(verdict: Stop) -> Retry | Hold | Refused:
     raise AssertionError("a look-up neither writes nor has parents")
 
 
-def uncertain(intent: Intent, answer: Answer | NoAnswer) -> Unsure:
-    """The write may have happened."""
+def uncertain(
+    intent: Intent, answer: Answer | NoAnswer, *, retry_after: float | None = None
+) -> Unsure:
+    """The write may have happened. `retry_after`: seconds that were asked for."""
     if isinstance(answer, Answer):
         said = answered(FailureCode.WRITE_UNCERTAIN, answer).answer
     else:
@@ -179,7 +170,30 @@ def uncertain(intent: Intent, answer: Answer | NoAnswer) -> Unsure:
     failure = Failure(
         code=FailureCode.WRITE_UNCERTAIN, parameters={"number": intent.key}, answer=said
     )
-    return Unsure(failure=failure, intent=intent)
+    return Unsure(failure=failure, intent=intent, retry_after=retry_after)
+
+
+def unexplained(intent: Intent, refusal: Refusal, look_up: object = None) -> Unsure:
+    """A refused write that its look-up did not explain.
+
+    `look_up` is what came of that. A refused guid is noted, and not sent again before a look-up
+    has explained it: it is never proof (contract 12.5).
+    """
+    if refusal.names_guid:
+        detail = {**intent.detail, GUID_REFUSED: str(refusal.answer.status)}
+        intent = msgspec.structs.replace(intent, detail=detail, repeatable=False)
+    wait = look_up.retry_after if isinstance(look_up, Retry) else None
+    return uncertain(intent, refusal.answer, retry_after=wait)
+
+
+def guid_refusal(intent: Intent) -> Retry | None:
+    """What `unexplained` noted, as the verdict of a look-up that found nothing."""
+    status = intent.detail.get(GUID_REFUSED)
+    if status is None:
+        return None
+    said = "a _createguid was refused, and what it was used for is not there"
+    parameters = {"status": status, "answer": said}
+    return Retry(failure=Failure(code=FailureCode.REFUSED_BY_SYSTEM, parameters=parameters))
 
 
 def names_foreign_key(answer: Answer | NoAnswer) -> bool:

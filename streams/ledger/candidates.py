@@ -10,6 +10,7 @@ from schemas.events import EntityType
 from schemas.failures import Failure
 from streams.core.model import EntityRow
 from streams.core.states import State
+from streams.ledger.holds import HoldRow, load_holds, take_probe
 from streams.ledger.intake import insert_new
 from streams.ledger.rows import (
     StoredDelivery,
@@ -19,24 +20,30 @@ from streams.ledger.rows import (
     state_is,
     stored,
 )
+from streams.ledger.rules import Moment
 from streams.ledger.tables import bookings, books, deliveries, holds
 from streams.ledger.work import Want
 
+PROBES_READ = 20  # some of the oldest may turn out to wait for a parent
 HELD_A_CLAIM = 200  # deliveries of a held integration that are told so in one transaction
 
 
 def candidates(
-    connection: Connection, want: Want, own: frozenset[int]
+    connection: Connection, want: Want, own: frozenset[int], now: Moment, held_now: HoldRow | None
 ) -> tuple[list[StoredDelivery], bool]:
     """The oldest ready deliveries of one integration in our lanes, and whether there may be more.
 
     Bookings are read apart, only as many as there are free slots: ten thousand invoices that
     wait for their turn hold up no customer.
     """
-    if want.held is not None and not want.probe:
+    if want.probe:
+        return _probe(connection, want, own, now), False
+    if want.held is not None:
         return _untold(connection, want, own, want.held)
+    if held_now is not None and (held_now.failure is not None or held_now.paused(now.wall)):
+        return [], False  # held since the want was made: nothing goes before it is looked at anew
     _lock_slots(connection, want)
-    spare = 0 if want.probe else want.spare
+    spare = want.spare
     wanted = want.sends + spare
     carried = [kind for kind, data in DATA_TYPE.items() if want.integration.carries(data)]
     kinds = [kind for kind in carried if kind is not EntityType.INVOICE]
@@ -49,7 +56,24 @@ def candidates(
         invoices = _ready(connection, want, own, free + spare, [EntityType.INVOICE])
     full = len(others) == wanted or (free > 0 and len(invoices) == free + spare)
     both = sorted([*others, *invoices], key=lambda d: d.ordinal)
-    return both[:1] if want.probe else both, full
+    return both, full
+
+
+def _probe(
+    connection: Connection, want: Want, own: frozenset[int], now: Moment
+) -> list[StoredDelivery]:
+    """The oldest delivery of the kind that was refused, alone, if the probe is ours to take."""
+    carried = [kind for kind, data in DATA_TYPE.items() if want.integration.carries(data)]
+    row = load_holds(connection).get(want.integration.id)
+    if row is None or row.failure is None:
+        return []
+    kinds = [kind for kind in carried if not row.kind or kind.value == row.kind]
+    found = _ready(connection, want, own, PROBES_READ, kinds) if kinds else []
+    if not found:
+        return []
+    name = want.integration.id
+    taken = take_probe(connection, name, now, want.hold_probe_s, want.hold_probe_max_s)
+    return found if taken is not None else []
 
 
 def bookings_left(connection: Connection, want: Want) -> int:

@@ -24,6 +24,7 @@ from streams.ledger.candidates import (
 )
 from streams.ledger.changes import Changes, as_blob
 from streams.ledger.engine import Operation
+from streams.ledger.holds import load_holds
 from streams.ledger.last_states import last_event
 from streams.ledger.release import ask, block, make_gate, parked_keys, release
 from streams.ledger.rows import StoredDelivery
@@ -64,9 +65,13 @@ class _Claiming:
         if not self.own:
             return ClaimResult()
         read: dict[str, tuple[list[StoredDelivery], bool]] = {}
+        held_now = load_holds(self.connection)
         for want in sorted(self.claim.wants, key=lambda want: want.integration.id):
             # In one order for all workers, since each locks the slots of its integration.
-            read[want.integration.id] = candidates(self.connection, want, self.own)
+            name = want.integration.id
+            read[name] = candidates(
+                self.connection, want, self.own, self.claim.now, held_now.get(name)
+            )
         found = [(want, *read[want.integration.id]) for want in self.claim.wants]
         self._load([(want, d) for want, ds, _ in found for d in ds])
         more: set[str] = set()
@@ -251,7 +256,10 @@ class _Claiming:
                 applied_sequence=delivery.sequence,
             )
         dead = self.siblings.get(delivery.entity_key, ())
-        withdraws = self.changes.withdraw(delivery, dead)
+        invoice = (
+            delivery.entity_type is EntityType.INVOICE
+        )  # another invoice is not its older state
+        withdraws = () if invoice else self.changes.withdraw(delivery, dead)
         self.changes.tell(delivery, OutcomeKind.UNCHANGED, reference=reference, withdraws=withdraws)
 
     def _park(self, delivery: StoredDelivery, key: str) -> None:

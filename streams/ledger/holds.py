@@ -12,18 +12,35 @@ from streams.ledger.rows import failure_of, to_json
 from streams.ledger.rules import Moment
 from streams.ledger.tables import holds
 
+LONGEST_PAUSE_S = 3600.0  # as long as a Retry-After is believed
+_ALL = select(holds)
 MOST_DOUBLINGS = 20  # beyond 2**20 every longest pause is reached
 
 
 class HoldRow(msgspec.Struct, frozen=True, kw_only=True):
-    """What holds an integration: a failure with its next probe, or a pause that was asked for."""
+    """What holds an integration: a failure with its next probe, or a pause that was asked for.
+
+    Times are wall clock, which every host reads; a clock that jumps makes a probe come early or
+    late, and never a write. `kind` is the entity type whose call was refused, empty where it was
+    a question of ours.
+    """
 
     integration: str
     failure: Failure | None
     since: float | None
     probe_at: float | None
     pause_until: float | None
-    boot: str | None
+    kind: str = ""
+
+    def paused(self, wall: float) -> bool:
+        """Whether a pause is in force. One that ends later than any may is of a clock of before."""
+        return self.pause_until is not None and wall < self.pause_until <= wall + LONGEST_PAUSE_S
+
+    def probe_due(self, wall: float, longest_s: float) -> bool:
+        """Whether a held integration may be tried again."""
+        if self.failure is None:
+            return False
+        return self.probe_at is None or not wall < self.probe_at <= wall + longest_s
 
 
 def load_holds(connection: Connection) -> dict[str, HoldRow]:
@@ -35,9 +52,9 @@ def load_holds(connection: Connection) -> dict[str, HoldRow]:
             since=row.since,
             probe_at=row.probe_at,
             pause_until=row.pause_until,
-            boot=row.boot,
+            kind=row.kind,
         )
-        for row in connection.execute(select(holds))
+        for row in connection.execute(_ALL)
     }
 
 
@@ -48,16 +65,19 @@ def put_hold(
     now: Moment,
     first_s: float,
     longest_s: float,
+    *,
+    kind: str = "",
+    probe: bool = False,
 ) -> None:
-    """Hold an integration, or put off the next probe of one that is held: pauses double.
+    """Hold an integration, or after a `probe` put off the next one: pauses double.
 
     What was in flight when the hold began is no probe: it puts nothing off.
     """
     query = select(holds).where(holds.c.integration == integration)
     row = connection.execute(query).first()
     held = row is not None and row.failure is not None
-    same_boot = row is not None and row.boot == now.boot
-    if row is not None and held and same_boot and now.elapsed < (row.probe_at or 0.0):
+    in_force = row is not None and now.wall < (row.probe_at or 0.0) <= now.wall + longest_s
+    if held and in_force and not probe:
         _upsert(connection, integration, failure=to_json(failure))
         return
     probes = row.probes + 1 if held and row is not None else 0
@@ -68,11 +88,29 @@ def put_hold(
         integration,
         failure=to_json(failure),
         since=since,
-        probe_at=now.elapsed + wait,
+        probe_at=now.wall + wait,
         probes=probes,
-        boot=now.boot,
-        pause_until=row.pause_until if row is not None and same_boot else None,
+        kind=(row.kind if held and row is not None else "") or kind,
     )
+
+
+def take_probe(
+    connection: Connection, integration: str, now: Moment, first_s: float, longest_s: float
+) -> HoldRow | None:
+    """Take the one probe that is due, so that no other worker does: its row, or None.
+
+    The next one is due after the first pause; what the probe comes to puts it off further.
+    """
+    query = select(holds).where(holds.c.integration == integration)
+    if connection.dialect.name == "postgresql":
+        query = query.with_for_update()
+    if connection.execute(query).first() is None:
+        return None
+    row = load_holds(connection)[integration]
+    if not row.probe_due(now.wall, longest_s):
+        return None
+    _upsert(connection, integration, probe_at=now.wall + first_s)
+    return row
 
 
 def clear_hold(connection: Connection, integration: str) -> None:
@@ -82,12 +120,11 @@ def clear_hold(connection: Connection, integration: str) -> None:
 
 def put_pause(connection: Connection, integration: str, now: Moment, seconds: float) -> None:
     """Pause an integration for as long as the accounting system asked for; never for less."""
-    until, probe_at = now.elapsed + seconds, None
-    query = select(holds).where(holds.c.integration == integration)
-    row = connection.execute(query).first()
-    if row is not None and row.boot == now.boot:
-        until, probe_at = max(until, row.pause_until or 0.0), row.probe_at
-    _upsert(connection, integration, pause_until=until, probe_at=probe_at, boot=now.boot)
+    until = now.wall + min(seconds, LONGEST_PAUSE_S)
+    row = load_holds(connection).get(integration)
+    if row is not None and row.paused(now.wall):
+        until = max(until, row.pause_until or 0.0)
+    _upsert(connection, integration, pause_until=until)
 
 
 def _upsert(connection: Connection, integration: str, **columns: object) -> None:

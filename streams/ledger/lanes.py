@@ -9,6 +9,8 @@ from sqlalchemy import Connection, bindparam, case, or_, select, update
 from streams.core.states import State
 from streams.ledger.engine import Operation
 from streams.ledger.intake import insert_new
+from streams.ledger.orphans import put_in_doubt
+from streams.ledger.orphans import take_back_rows as take_back
 from streams.ledger.rows import is_sending, state_is
 from streams.ledger.rules import Moment
 from streams.ledger.tables import deliveries, entities, lanes
@@ -129,43 +131,17 @@ def _doubt(connection: Connection, new: frozenset[int], reborn: frozenset[int], 
         deliveries.c.intent,
         deliveries.c.send_by,
     ).where(is_sending, deliveries.c.lane.in_(new))
-    back: list[dict[str, Any]] = []
-    doubt: list[dict[str, Any]] = []
+    back: list[tuple[int, str]] = []
+    doubt: list[tuple[int, float]] = []
     for row in connection.execute(query):
         if row.intent is None:
-            back.append({"b_ordinal": row.ordinal, "b_key": row.entity_key})
+            back.append((row.ordinal, row.entity_key))
             continue
         wait = item.waits.get(row.integration, item.longest)
         start = item.now.elapsed + SEND_WITHIN_S
         if row.lane not in reborn and row.send_by is not None:
             start = min(start, row.send_by)
-        doubt.append({"b_ordinal": row.ordinal, "act_at": start + wait.deadline + wait.settle})
-    if back:
-        connection.execute(
-            update(deliveries)
-            .where(deliveries.c.ordinal == bindparam("b_ordinal"))
-            .values(state=State.READY.value, act_at=None, act_boot=None),
-            [{"b_ordinal": row["b_ordinal"]} for row in back],
-        )
-        connection.execute(
-            update(entities)
-            .where(
-                entities.c.entity_key == bindparam("b_key"),
-                entities.c.claimed_by == bindparam("b_ordinal"),
-            )
-            .values(claimed_by=None),
-            back,
-        )
-    if doubt:
-        connection.execute(
-            update(deliveries)
-            .where(deliveries.c.ordinal == bindparam("b_ordinal"))
-            .values(
-                state=State.UNCERTAIN.value,
-                act_at=bindparam("act_at"),
-                act_boot=item.now.boot,
-                attempts=deliveries.c.attempts + 1,
-            ),
-            doubt,
-        )
+        doubt.append((row.ordinal, start + wait.deadline + wait.settle))
+    take_back(connection, back)
+    put_in_doubt(connection, doubt, item.now)
     return len(doubt)

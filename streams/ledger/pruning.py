@@ -75,23 +75,34 @@ class Part(StrEnum):
 
 
 class Prunable(msgspec.Struct, frozen=True):
-    """Some rows that may go, by key, and whether these were all."""
+    """Some rows that may go, by key; behind what to go on, and whether these were the last."""
 
     keys: tuple[Any, ...]
+    after: Any
     last: bool
 
 
 def prunable(connection: Connection, part: Part, before: float, after: Any) -> Prunable:
-    """At most `PRUNE_MOST` keys behind `after` (None: from the first) of rows that may go.
+    """Look at `PRUNE_MOST` rows behind `after` (None: from the first) for those that may go.
 
-    `before`: seconds since 1970; of causes it is now. Reads old rows only.
+    `before`: seconds since 1970; of causes it is now. Rows are as good as in order of time, so
+    the first stretch without an old one is the last: one wrong clock hides nothing.
     """
-    key = _KEYS[part]
-    query = _old(connection, part, before).order_by(key).limit(PRUNE_MOST)
+    key, at = _KEYS[part]
+    query = select(key, at).order_by(key).limit(PRUNE_MOST)
     if after is not None:
         query = query.where(key > after)
-    keys = tuple(connection.scalars(query))
-    return Prunable(keys, last=len(keys) < PRUNE_MOST)
+    rows = list(connection.execute(query))
+    old = [row[0] for row in rows if row[1] < before]
+    keys: list[Any] = []
+    for some in chunks(old):
+        keys.extend(connection.scalars(_old(part, before).where(key.in_(some)).order_by(key)))
+    in_order = part not in {Part.LETTERS, Part.CAUSES}
+    return Prunable(
+        tuple(keys),
+        after=rows[-1][0] if rows else after,
+        last=len(rows) < PRUNE_MOST or (in_order and not old),
+    )
 
 
 class Prune(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,10 +129,9 @@ def _prune_some(connection: Connection, item: Prune) -> int:
         connection.exec_driver_sql("LOCK TABLE inbox IN SHARE ROW EXCLUSIVE MODE")
     if owned(connection, item.epochs) != item.epochs.keys():
         return 0
-    key, gone = _KEYS[item.part], 0
+    key, gone = _KEYS[item.part][0], 0
     for some in chunks(item.keys):
-        still = _old(connection, item.part, item.before).where(key.in_(some))
-        found = list(connection.scalars(still))
+        found = list(connection.scalars(_old(item.part, item.before).where(key.in_(some))))
         connection.execute(delete(key.table).where(key.in_(found)))
         gone += len(found)
     return gone
@@ -129,46 +139,35 @@ def _prune_some(connection: Connection, item: Prune) -> int:
 
 # --- what may go -----------------------------------------------------------------------------
 
-_KEYS: Final[dict[Part, Column[Any]]] = {
-    Part.OUTCOMES: outbox.c.position,
-    Part.ATTEMPTS: attempts.c.attempt_pk,
-    Part.DELIVERIES: deliveries.c.ordinal,
-    Part.EVENTS: inbox.c.event_pk,
-    Part.LETTERS: letters.c.letter_id,
-    Part.CAUSES: notice_causes.c.cause_pk,
+# Its key, and when it came or ended.
+_KEYS: Final[dict[Part, tuple[Column[Any], Column[Any]]]] = {
+    Part.OUTCOMES: (outbox.c.position, outbox.c.created_at),
+    Part.ATTEMPTS: (attempts.c.attempt_pk, attempts.c.ended_at),
+    Part.DELIVERIES: (deliveries.c.ordinal, deliveries.c.received_at),
+    Part.EVENTS: (inbox.c.event_pk, inbox.c.received_at),
+    Part.LETTERS: (letters.c.letter_id, letters.c.received_at),
+    Part.CAUSES: (notice_causes.c.cause_pk, notice_causes.c.changed_at),
 }
 
 
-def _old(connection: Connection, part: Part, before: float) -> Select[Any]:
+def _old(part: Part, before: float) -> Select[Any]:
     match part:
         case Part.OUTCOMES:
-            return _outcomes(connection, before)
+            return _outcomes(before)
         case Part.ATTEMPTS:
-            return _attempts(connection, before)
+            return _attempts(before)
         case Part.DELIVERIES:
             # As long as their events: one without deliveries would be taken as never delivered.
-            return _deliveries(connection, before - SEGMENT_S)
+            return _deliveries(before - SEGMENT_S)
         case Part.EVENTS:
-            return _events(connection, before - SEGMENT_S)
+            return _events(before - SEGMENT_S)
         case Part.LETTERS:
             done = letters.c.state.in_((DISCARDED, REPLAYED))
-            return select(letters.c.letter_id).where(
-                done, letters.c.received_at < before - SEGMENT_S
-            )
+            long_ago = letters.c.received_at < before - SEGMENT_S
+            return select(letters.c.letter_id).where(done, long_ago)
         case Part.CAUSES:
-            quiet = before - CAUSE_QUIET_S
-            return select(notice_causes.c.cause_pk).where(
-                ~notice_causes.c.open, notice_causes.c.changed_at < quiet
-            )
-
-
-def _until(
-    connection: Connection, key: Column[Any], at: Column[Any], before: float
-) -> ColumnElement[bool]:
-    """Rows in order of time up to the first that is too young: the others are not read."""
-    young = select(key).where(at >= before).order_by(key).limit(1)
-    first = connection.execute(young).scalar()
-    return at < before if first is None else and_(key < first, at < before)
+            quiet = notice_causes.c.changed_at < before - CAUSE_QUIET_S
+            return select(notice_causes.c.cause_pk).where(~notice_causes.c.open, quiet)
 
 
 def _needs_nothing(ordinal: Column[Any]) -> ColumnElement[bool]:
@@ -177,22 +176,22 @@ def _needs_nothing(ordinal: Column[Any]) -> ColumnElement[bool]:
     return or_(ordinal.is_(None), ~kept)
 
 
-def _outcomes(connection: Connection, before: float) -> Select[Any]:
+def _outcomes(before: float) -> Select[Any]:
     return select(outbox.c.position).where(
-        _until(connection, outbox.c.position, outbox.c.created_at, before),
+        outbox.c.created_at < before,
         outbox.c.published,
         _needs_nothing(outbox.c.delivery_ordinal),
     )
 
 
-def _attempts(connection: Connection, before: float) -> Select[Any]:
+def _attempts(before: float) -> Select[Any]:
     return select(attempts.c.attempt_pk).where(
-        _until(connection, attempts.c.attempt_pk, attempts.c.ended_at, before),
+        attempts.c.ended_at < before,
         _needs_nothing(attempts.c.ordinal),
     )
 
 
-def _deliveries(connection: Connection, before: float) -> Select[Any]:
+def _deliveries(before: float) -> Select[Any]:
     row = deliveries.c
     shown = exists().where(
         entities.c.entity_key == row.entity_key, entities.c.applied_ordinal == row.ordinal
@@ -203,7 +202,7 @@ def _deliveries(connection: Connection, before: float) -> Select[Any]:
     )
     alone = or_(row.entity_type != EntityType.INVOICE.value, row.edited.is_not(None), overtaken)
     return select(row.ordinal).where(
-        _until(connection, row.ordinal, row.received_at, before),
+        row.received_at < before,
         row.state.in_(_SETTLED),
         row.settled_at < before,
         ~exists().where(outbox.c.delivery_ordinal == row.ordinal),
@@ -212,10 +211,10 @@ def _deliveries(connection: Connection, before: float) -> Select[Any]:
     )
 
 
-def _events(connection: Connection, before: float) -> Select[Any]:
+def _events(before: float) -> Select[Any]:
     newer = inbox.alias("newer_event")
     return select(inbox.c.event_pk).where(
-        _until(connection, inbox.c.event_pk, inbox.c.received_at, before),
+        inbox.c.received_at < before,
         inbox.c.timestamp_ms < before * 1000,
         ~exists().where(deliveries.c.event_pk == inbox.c.event_pk),
         exists().where(_is_same_entity(newer, inbox), _is_newer(newer, inbox)),

@@ -284,6 +284,7 @@ class _Settling:
                 item.hold_probe_s,
                 item.hold_probe_max_s,
                 kind=item.delivery.entity_type.value,
+                probe=item.probe,
             )
         elif item.probe and item.result.what in _PROVES_MENDED and item.exchanges != NO_CALLS:
             clear_hold(self.connection, integration)

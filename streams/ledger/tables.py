@@ -216,7 +216,7 @@ holds = Table(
     Column("probe_at", Float),
     Column("probes", Integer, nullable=False, server_default="0"),
     Column("pause_until", Float),
-    Column("boot", String),
+    Column("kind", String, nullable=False, server_default=""),
 )
 
 attempts = Table(

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, ColumnElement, Connection, literal_column, or_, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, literal_column, or_, select, update
 
 from schemas.failures import Notable, Reference
 from streams.core.states import State
@@ -12,12 +12,13 @@ from streams.ledger.access import load_deliveries, load_entities, locked, owned
 from streams.ledger.changes import Changes, as_blob
 from streams.ledger.engine import Operation
 from streams.ledger.release import WAITED, ask, parked_keys, release, take_signals
-from streams.ledger.rows import StoredDelivery, state_is
+from streams.ledger.rows import StoredDelivery, is_sending, state_is
 from streams.ledger.rules import Moment, Rules
 from streams.ledger.tables import deliveries, entities
 
 TICK_MOST = 500  # rows moved in one transaction
 SIGNALS_MOST = 20  # parents whose children are looked at in one transaction
+ASK_PUT_OFF_S = 30.0  # a question is offered again, should its answer never be written
 ASK_AGAIN_S = 900.0  # 15 min; how often a "no" is asked again (design section 5.4)
 # A look-up that was not started (its integration is held, or too many are under way) is given
 # again after this; until then it neither hides what is due behind it nor keeps the clock busy.
@@ -35,6 +36,8 @@ class Tick(msgspec.Struct, frozen=True, kw_only=True):
     now: Moment
     busy: frozenset[int] = frozenset()
     asking: frozenset[str] = frozenset()
+    ask_most: int = 16
+    ask_not: frozenset[str] = frozenset()  # integrations that cannot be asked now
     sweep_after: int | None = None
 
 
@@ -50,6 +53,7 @@ class Ticked(msgspec.Struct, frozen=True, kw_only=True):
     questions: tuple[str, ...] = ()
     next_act_at: float | None = None
     sweep_after: int | None = None
+    sending: tuple[int, ...] = ()  # with a sweep: the ordinals in flight, as the ledger has them
     more: bool = False
 
 
@@ -102,8 +106,10 @@ def _tick(connection: Connection, rules: Rules, item: Tick) -> Ticked:
         woken |= released.integrations
         more = more or released.more
     swept_to = None
+    sending: tuple[int, ...] = ()
     if item.sweep_after is not None:
         swept_to = _sweep(connection, rules, item, own, woken)
+        sending = _sending(connection, own)
     found = load_deliveries(connection, look_ups)
     return Ticked(
         integrations=frozenset(woken),
@@ -111,6 +117,7 @@ def _tick(connection: Connection, rules: Rules, item: Tick) -> Ticked:
         questions=_questions(connection, own, item),
         next_act_at=_next_act_at(connection, own, now),
         sweep_after=swept_to,
+        sending=sending,
         more=more,
     )
 
@@ -175,6 +182,9 @@ def _is_repeatable(intent: bytes | None) -> bool:
 
 
 def _questions(connection: Connection, own: frozenset[int], item: Tick) -> tuple[str, ...]:
+    """The oldest questions that can be put now. Each is put off, should its answer never come."""
+    if item.ask_most <= 0:
+        return ()
     query = (
         select(entities.c.entity_key)
         .where(
@@ -182,12 +192,31 @@ def _questions(connection: Connection, own: frozenset[int], item: Tick) -> tuple
             # Another host's time means nothing here: what it wants to know is asked now.
             or_(entities.c.ask_at <= item.now.elapsed, entities.c.ask_boot != item.now.boot),
             entities.c.lane.in_(own),
+            *(
+                entities.c.entity_key.not_like(f"{_escaped(name)}\x1f%", escape="/")
+                for name in sorted(item.ask_not)
+            ),
         )
         .order_by(entities.c.ask_at)
-        .limit(TICK_MOST)
+        .limit(item.ask_most)
     )
     keys = [row.entity_key for row in connection.execute(query)]
+    if keys:
+        connection.execute(
+            update(entities)
+            .where(entities.c.entity_key.in_(keys))
+            .values(ask_at=item.now.elapsed + ASK_PUT_OFF_S, ask_boot=item.now.boot)
+        )
     return tuple(key for key in keys if key not in item.asking)
+
+
+def _escaped(name: str) -> str:
+    return name.replace("/", "//").replace("%", "/%").replace("_", "/_")
+
+
+def _sending(connection: Connection, own: frozenset[int]) -> tuple[int, ...]:
+    query = select(deliveries.c.ordinal).where(is_sending, deliveries.c.lane.in_(own))
+    return tuple(row.ordinal for row in connection.execute(query))
 
 
 def _next_act_at(connection: Connection, own: frozenset[int], now: Moment) -> float | None:

@@ -27,7 +27,9 @@ class Want(msgspec.Struct, frozen=True, kw_only=True):
     held: Failure | None = None
     tell_held: bool = True
     spare: int = 2  # candidates read beyond those wanted, for those that turn out to have to wait
-    probe: bool = False
+    probe: bool = False  # take the probe of the hold, if it is still due
+    hold_probe_s: float = 30.0
+    hold_probe_max_s: float = 900.0
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,7 +1,6 @@
 """`moment-sync simulation`: random histories, one after the other (interface section 8)."""
 
 import json
-import logging
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -54,7 +53,6 @@ def simulation(histories: int, seed: int, kept: Path | None, as_json: bool) -> N
     network and books are simulated, in one process, and the same seed does the same again. Exit 1
     when something did not hold; then the history is cut down to what it takes.
     """
-    logging.disable(logging.CRITICAL)  # faults by the thousand are the point
     ledger = MemoryLedger()
     clock = SystemClock()
     begun = clock.elapsed()
@@ -69,7 +67,6 @@ def simulation(histories: int, seed: int, kept: Path | None, as_json: bool) -> N
         cut = [_cut(one, ledger) for one in found[:SHRUNK]]
     finally:
         ledger.close()
-        logging.disable(logging.NOTSET)
     many = 1 if kept is not None and kept.exists() else histories
     if cut and kept is not None and not kept.exists():
         kept.write_bytes(dump(cut[0].history))

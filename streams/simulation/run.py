@@ -1,5 +1,9 @@
 """One history from its first event until all has come to rest, and what did not hold."""
 
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 import msgspec
 
 from streams.ledger.memory import MemoryLedger
@@ -28,18 +32,46 @@ def play(history: History, ledger: MemoryLedger) -> Report:
     ledger.clear()
     ledger.moves()
     world = World(history, ledger)
-    try:
-        _play(world)
-    except SpinError:
-        world.broke("a worker spins")
-    for worker in world.workers.values():
-        worker.kill()
+    with _heard(world.broke):
+        try:
+            _play(world)
+        except SpinError:
+            world.broke("a worker spins")
+        for worker in world.workers.values():
+            worker.kill()
     return Report(
         steps=world.steps,
         violations=tuple(world.invariants.found),
         faults=world.used if history.faults is None else dict(history.faults),
         seconds=world.now,
     )
+
+
+class _Ear(logging.Handler):
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        super().__init__(logging.ERROR)
+        self._tell = tell
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """An error of our own code is logged only for a bug."""
+        error = record.exc_info[1] if record.exc_info else None
+        self._tell(f"{record.getMessage()}: {error!r}")
+
+
+@contextmanager
+def _heard(tell: Callable[[str], None]) -> Iterator[None]:
+    """Nothing is logged meanwhile; errors are told."""
+    ear = _Ear(tell)
+    loggers = [logging.getLogger(name) for name in ("streams", "connectors", "schemas")]
+    for logger in loggers:
+        logger.addHandler(ear)
+        logger.propagate = False
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeHandler(ear)
+            logger.propagate = True
 
 
 def _play(world: World) -> None:

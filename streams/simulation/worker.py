@@ -255,13 +255,12 @@ class Worker:
             clock=clock,
             owner=self.owner,
             partitions=PARTITIONS,
-            performer=lambda epochs: Performer(
+            performer=Performer(
                 ledger=ledger,
                 runners=runners,
                 settings=settings,
                 clock=clock,
                 random=self.random,
-                epochs=epochs,
             ),
         )
         companies: dict[str, list[Integration]] = {}

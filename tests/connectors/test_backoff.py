@@ -69,5 +69,25 @@ def test_no_retry_after_raises_or_exceeds_the_longest(header: str) -> None:
     assert seconds is None or 0 <= seconds <= RETRY_AFTER_MAX_S
 
 
+@pytest.mark.parametrize(
+    ("date", "now", "seconds"),
+    [
+        ("Mon, 02 Mar 2026 09:01:30 GMT", NOW, 30.0),
+        ("Mon, 02 Mar 2026 09:01:30 GMT", None, 30.0),
+        ("soon", NOW, 120.0),
+        ("", None, None),
+    ],
+)
+def test_a_date_counts_from_the_answers_own_clock(
+    date: str, now: datetime | None, seconds: float | None
+) -> None:
+    headers = {"retry-after": "Mon, 02 Mar 2026 09:02:00 GMT", "date": date}
+    assert retry_after_seconds(Answer(status=503, headers=headers), now) == seconds
+
+
+def test_a_nights_maintenance_is_believed() -> None:
+    assert retry_after_seconds(Answer(status=503, headers={"retry-after": "28800"}), None) == 28800
+
+
 def test_an_answer_without_the_header_asks_for_nothing() -> None:
     assert retry_after_seconds(Answer(status=429), NOW) is None

@@ -141,7 +141,8 @@ def test_an_invoice_and_a_credit_note_of_one_number_are_told_apart(place: Place)
         first = await carrier.applied(world.invoice())
         world.clock.advance(60)
         credit = world.credit_note(number=world.invoice().number)
-        second = await carrier.applied(credit, look_up_first=True)
+        # For the ledger one number is one booking; here only what the books answer counts.
+        second = await carrier.applied(credit, itself=None, look_up_first=True)
         assert second.reference != first.reference
         assert len(world.bookings(credit.number)) == 2
 

@@ -69,7 +69,7 @@ SENDING = [
     (What.RETRY, State.DUE, 3, 2.0),
     (What.UNSURE, State.UNCERTAIN, 3, 30.0),
     (What.GATE_CLOSED, State.WAITING, 2, None),
-    (What.DROPPED, State.READY, 2, None),
+    (What.DROPPED, State.DUE, 2, 1.0),
 ]
 UNCERTAIN = [
     (What.APPLIED, State.APPLIED, None),

@@ -57,7 +57,7 @@ def test_a_hold_is_one_row_with_a_first_probe_and_pauses_that_double(tell: Tell)
         for one in claimed.values():
             await w.settle(one, HOLD)
         row = s.held()
-        assert row.probe_at == s.now.elapsed + 30.0, "those in flight beside it are no probes"
+        assert row.probe_at == s.now.wall + 30.0, "those in flight beside it are no probes"
         since = row.since
         s.go_on(31)
         probe = await w.claim(w.want(held=ACCESS, probe=True, sends=1, bookings=1))
@@ -65,7 +65,7 @@ def test_a_hold_is_one_row_with_a_first_probe_and_pauses_that_double(tell: Tell)
         assert probe["c0"].probe
         await w.settle(probe["c0"], HOLD)
         row = s.held()
-        assert (row.probe_at, row.since) == (s.now.elapsed + 60.0, since)
+        assert (row.probe_at, row.since) == (s.now.wall + 60.0, since)
 
     tell(story)
 
@@ -92,6 +92,7 @@ def test_a_probe_that_learnt_nothing_leaves_the_hold(tell: Tell) -> None:
         w = s.worker
         await s.take(a=customer("1"))
         await w.settle((await w.claim())["a"], HOLD)
+        s.go_on(31)
         probe = await w.claim(w.want(held=ACCESS, probe=True, sends=1, bookings=1))
         await w.settle(probe["a"], RETRY)
         assert s.held().failure is not None
@@ -109,7 +110,7 @@ def test_retry_after_pauses_the_whole_integration_and_is_never_shortened(tell: T
             result = Result(what=What.RETRY, failure=busy, retry_after=seconds)
             settled = await w.settle(claimed[ce_id], result)
             assert settled.act_in == seconds
-        assert s.held().pause_until == s.now.elapsed + 60.0
+        assert s.held().pause_until == s.now.wall + 60.0
 
     tell(story)
 

@@ -197,14 +197,16 @@ def test_retries_end_as_a_letter_that_names_the_last_failure(tell: Tell) -> None
     tell(story)
 
 
-def test_what_was_dropped_is_ready_again_at_no_cost(tell: Tell) -> None:
+def test_what_was_dropped_is_sent_again_soon_at_no_cost(tell: Tell) -> None:
     async def story(s: Stage) -> None:
         await s.take(c=customer())
         claimed = (await s.worker.claim())["c"]
         await s.worker.intend(claimed)
         await s.worker.settle(claimed, DROPPED)
         row = s.delivery("c")
-        assert (row.state, row.attempts, row.intent, row.send_by) == ("ready", 0, None, None)
+        assert (row.state, row.attempts, row.intent, row.send_by) == ("due", 0, None, None)
+        s.go_on(2)
+        await s.worker.tick()
         assert set(await s.worker.claim()) == {"c"}
 
     tell(story)

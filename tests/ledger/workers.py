@@ -108,6 +108,7 @@ class Worker:
         }
         if result.what is What.UNSURE:
             values.setdefault("intent", msgspec.json.encode(BOOK))
+        values.setdefault("exchanges", b'[{"kind":"read"}]')
         return Settlement(**values)
 
     async def settle(self, claimed: Claimed, result: Result, **facts: Any) -> Settled:

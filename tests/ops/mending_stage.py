@@ -25,7 +25,8 @@ from streams.ledger.commands import RunCommands, commands_operation
 from streams.ops.cli import cli
 from streams.topics import COMMANDS, TopicNames
 from tests.ledger.conftest import play
-from tests.ledger.stage import PARTITIONS, REFUSAL, Stage, applied, customer, invoice
+from tests.ledger.samples import PARTITIONS, REFUSAL, applied, customer, invoice
+from tests.ledger.stage import Stage
 from tests.ops.running import run
 
 NOWHERE = "127.0.0.1:1"

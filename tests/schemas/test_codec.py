@@ -101,7 +101,15 @@ def test_a_bad_time_does_not_cost_the_event(time: str) -> None:
     assert event(binary(CUSTOMER, time=time)).time is None
 
 
-@pytest.mark.parametrize("number", ["100042 ", "Kd/7", "ÆØÅ"])
+def test_a_blank_optional_number_is_none_and_a_financial_account_may_stand_between_blanks() -> None:
+    data = invoice_with_line(account={"number": " 3000\u00a0"})
+    found = as_event({**data, "projectNumber": " \u00a0", "creditedInvoiceNumber": ""}, "invoice")
+    assert isinstance(found.data, Invoice)
+    assert (found.data.project_number, found.data.credited_invoice_number) == (None, None)
+    assert found.data.lines[2].account.number == " 3000\u00a0"
+
+
+@pytest.mark.parametrize("number", ["100 042", "Kd/7", "ÆØÅ", "2026-014", "a\u00a0b", ".", "-"])
 def test_numbers_are_kept_as_they_are(number: str) -> None:
     assert event(binary({**CUSTOMER, "number": number})).data.number == number
 
@@ -194,6 +202,16 @@ ODD_QUANTITIES: list[Any] = [
     None,
     [],
 ]
+
+
+def odd_numbers(number: str) -> list[str]:
+    """A number with a blank at either end, or a control character anywhere in it."""
+    blanks = " \t\n\r\u00a0\u2007\u2009\u2028\u202f\u3000\u200b\u2060\ufeff"
+    controls = "\u0001\u001c\u001f\u007f\u0085\u009f"
+    ends = [form for blank in blanks for form in (number + blank, blank + number)]
+    return ends + [f"{number[:3]}{control}{number[3:]}" for control in controls]
+
+
 INVALID: list[tuple[str, dict[str, Any] | list[Any] | None, str]] = [
     ("customer", without(CUSTOMER, "number"), "$.number"),
     ("customer", {**CUSTOMER, "number": None}, "$.number"),
@@ -220,6 +238,13 @@ INVALID: list[tuple[str, dict[str, Any] | list[Any] | None, str]] = [
     ("invoice", {**INVOICE, "totalVat": "1.0000001"}, "$.totalVat"),
     ("invoice", {**INVOICE, "totalVat": True}, "$.totalVat"),
     ("invoice", {**INVOICE, "projectNumber": "p" * 101}, "$.projectNumber"),
+    *(("customer", {**CUSTOMER, "number": number}, "$.number") for number in odd_numbers("100042")),
+    ("customer", {**CUSTOMER, "company": "c-1001\u00a0"}, "$.company"),
+    ("project", {**PROJECT, "customerNumber": "\t100042"}, "$.customerNumber"),
+    ("invoice", {**INVOICE, "number": "1001\u001f"}, "$.number"),
+    ("invoice", {**INVOICE, "customerNumber": " 100042"}, "$.customerNumber"),
+    ("invoice", {**INVOICE, "projectNumber": "2026-014\u3000"}, "$.projectNumber"),
+    ("invoice", {**INVOICE, "creditedInvoiceNumber": "10\u001f01"}, "$.creditedInvoiceNumber"),
     ("invoice", invoice_with_line(account={}), "$.lines[2].account.number"),
     ("invoice", invoice_with_line(account={"number": " "}), "$.lines[2].account.number"),
     (

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from schemas.codec import EVENT_TYPES
+from schemas.codec import EVENT_TYPES, Event, decode
 from schemas.compatibility import Direction, breaking_changes
 from schemas.export import ASYNCAPI_FILE, PUBLISHED, as_text, documents, export
 from schemas.failures import FailureCode
 from schemas.outcomes import OutcomeKind
 from tests.schemas.samples import CUSTOMER, INVOICE, LINE, SAMPLE, binary, structured, without
+from tests.schemas.test_codec import odd_numbers
 from tests.schemas.test_outcomes import BARE, FULL, encoded
 
 CHECKED_IN = Path(__file__).parents[2] / "schemas" / "published"
@@ -77,6 +78,18 @@ def test_real_events_are_valid(kind: str) -> None:
 )
 def test_what_is_refused_is_not_valid_either(kind: str, data: Any) -> None:
     assert list(validator(kind).iter_errors(data)) != []
+
+
+NUMBERS = [*odd_numbers("100042"), "100042", "100 042", "Kd/7", "ÆØÅ", "a\u00a0b", ".", "", " "]
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_number_is_valid_where_it_is_taken(number: str) -> None:
+    """By the reader and by the schema alike, required and optional."""
+    for kind, member in [("customer", "number"), ("invoice", "projectNumber")]:
+        data = {**SAMPLE[kind], member: number}
+        taken = isinstance(decode(binary(data, kind)), Event)
+        assert (list(validator(kind).iter_errors(data)) == []) is taken, member
 
 
 @pytest.mark.parametrize("quantity", [1, 1.5, "1.50", "1E+2", "-0.1", ".5"])

@@ -7,13 +7,31 @@ import pytest
 from streams.ledger.memory import MemoryLedger
 from streams.simulation.history import draw
 from streams.simulation.run import play
-from tests.conftest import BackgroundErrors
 from tests.simulation.planted import PLANTED, planted
 
 HISTORIES = 250  # each bug is found within so many, from seed 0
 
 # A seed that has found it, tried first: without it the tests would take minutes.
 FOUND_BY = {
+    "gate ignored": 1,
+    "epoch not checked": 66,
+    "failed look-up read as absence": 1,
+    "intent after the send": 18,
+    "absence believed after one look-up": 1,
+    "second look-up at once": 1,
+    "settle time ignored": 1,
+    "new owner does not wait": 96,
+    "send-by ignored": 103,
+    "order by arrival only": 7,
+    "supersede while uncertain": 0,
+    "duplicate not recognised": 0,
+    "outcome without its ordinal": 1,
+    "booking repeated while uncertain": 1,
+    "claim not exclusive": 0,
+    "restored ledger does not look up": 67,
+    "release skips a child": 0,
+    "outcome forgotten": 0,
+    "what is booked forgotten": 1,
 }
 
 
@@ -25,13 +43,9 @@ def ledger() -> Iterator[MemoryLedger]:
 
 
 @pytest.mark.parametrize("name", PLANTED)
-def test_a_planted_bug_is_found(
-    name: str, ledger: MemoryLedger, background_errors: BackgroundErrors
-) -> None:
+def test_a_planted_bug_is_found(name: str, ledger: MemoryLedger) -> None:
     seeds = [FOUND_BY[name], *range(HISTORIES)]
     with planted(name):
         found = any(play(draw(seed), ledger).violations for seed in seeds)
-    background_errors.take()
     assert found
     assert play(draw(FOUND_BY[name]), ledger).violations == (), "it was not the bug"
-    background_errors.take()

@@ -12,7 +12,6 @@ from streams.simulation.command import simulation
 from streams.simulation.history import Put, draw, dump, load
 from streams.simulation.run import play
 from streams.simulation.shrink import shrink
-from tests.conftest import BackgroundErrors
 from tests.simulation.planted import planted
 
 HISTORIES = 12  # CI runs the many
@@ -24,12 +23,6 @@ def ledger() -> Iterator[MemoryLedger]:
     found = MemoryLedger()
     yield found
     found.close()
-
-
-@pytest.fixture(autouse=True)
-def faults_are_the_point(background_errors: BackgroundErrors) -> Iterator[None]:
-    yield
-    background_errors.take()
 
 
 @pytest.mark.parametrize("seed", range(HISTORIES))

@@ -231,6 +231,16 @@ def test_after_a_refused_create_the_books_are_asked_and_never_the_text(status: i
     assert dk.calls[-2:] == [f"GET /customer/{KENNITALA}", f"PUT /customer/{KENNITALA}"]
 
 
+@pytest.mark.parametrize("status", [400, 405, 500])
+def test_a_refused_create_that_cannot_be_looked_up_is_tried_again(status: int) -> None:
+    """It looks again before it creates again."""
+    dk = empty_dk()
+    dk.script["GET", f"/customer/{KENNITALA}"] = [reply(404), reply(status)]
+    dk.script["POST", "/customer"] = [reply(409)]
+    event = changed(CUSTOMER, organisation_number=None)
+    assert isinstance(deliver(job(event), dk), Retry)
+
+
 def test_a_create_that_is_refused_for_good_quotes_the_answer_without_secrets() -> None:
     dk = empty_dk()
     token = "3f0c2a52-0a5e-4d0e-9d32-3f2a1f8d8b11"

@@ -17,6 +17,7 @@ from connectors.port import (
     Unsure,
 )
 from schemas.events import EntityType
+from schemas.failures import Reference
 from tests.connectors.dkplus.driver import (
     INVOICE,
     KENNITALA,
@@ -210,3 +211,98 @@ def test_a_refusal_whose_reading_fails_is_tried_again() -> None:
     dk.script["POST", "/sales/invoice"] = [reply(400)]
     dk.script["GET", f"/customer/{KENNITALA}"] = [reply(500)]
     assert isinstance(deliver(invoice_job(), dk), Retry)
+
+
+# --- a refused repeat: the earlier post may be why ------------------------------------------------
+
+REPEATS = [{"post": 1}, {"look_up_first": True}]
+LOOK_UP = ("GET", "/sales/invoice/reference/10457")
+BOOKED = {
+    "Number": "20311",
+    "RecordID": 7,
+    "Reference": "10457",
+    "CNumber": KENNITALA,
+    "TotalAmountWithTax": 246760.0,
+    "Project": "2026-014",
+}
+
+
+def refusing(known: dict[str, Any], *look_ups: Any) -> Dk:
+    """A DK+ that refuses one post; a job that looks up first is told once that there is none."""
+    dk = Dk()
+    dk.script["POST", "/sales/invoice"] = [reply(400, {"Message": "nei"})]
+    first = [reply(200, [])] if known.get("look_up_first") else []
+    dk.script[LOOK_UP] = [*first, *look_ups]
+    return dk
+
+
+@pytest.mark.parametrize("known", REPEATS)
+def test_a_refused_repeat_of_what_is_booked_is_applied(known: dict[str, Any]) -> None:
+    dk = refusing(known, reply(200, [BOOKED]))
+    dk.customers[KENNITALA]["Blocked"] = True
+    verdict = deliver(invoice_job(**known), dk)
+    assert isinstance(verdict, Applied)
+    assert verdict.reference == Reference(id="7", number="20311")
+    assert codes(verdict.warnings) == ["invoice-number-differs"]
+
+
+@pytest.mark.parametrize("known", REPEATS)
+@pytest.mark.parametrize(
+    ("answer", "wait"),
+    [
+        (reply(500), None),
+        (reply(400), None),
+        (reply(401), None),
+        (reply(200, b"<html>"), None),
+        (reply(503, None, **{"retry-after": "7"}), 7.0),
+        (NoAnswer(kind=NoAnswerKind.DROPPED, sent=False), None),
+    ],
+)
+def test_a_refused_repeat_that_cannot_be_looked_up_stays_uncertain(
+    known: dict[str, Any], answer: Any, wait: float | None
+) -> None:
+    dk = refusing(known, answer)
+    verdict = deliver(invoice_job(**known), dk)
+    assert isinstance(verdict, Unsure)
+    assert verdict.intent == dk.intents[-1]
+    assert verdict.retry_after == wait
+    assert dk.calls.count("POST /sales/invoice") == 1
+
+
+@pytest.mark.parametrize("known", REPEATS)
+def test_a_refused_repeat_that_is_there_twice_is_for_a_person(known: dict[str, Any]) -> None:
+    dk = refusing(known, reply(200, [BOOKED, {**BOOKED, "Number": "20312"}]))
+    assert deliver(invoice_job(**known), dk).failure.code == "found-twice"
+
+
+@pytest.mark.parametrize("known", REPEATS)
+def test_a_refused_repeat_that_is_not_there_is_explained(known: dict[str, Any]) -> None:
+    dk = refusing(known, reply(200, []))
+    dk.customers[KENNITALA]["Blocked"] = True
+    assert deliver(invoice_job(**known), dk).failure.code == "customer-blocked"
+
+
+def test_a_first_refusal_is_explained_without_a_look_up() -> None:
+    """Only a 4xx to a first attempt proves that nothing was done (contract dkplus A11.1)."""
+    dk = refusing({})
+    assert isinstance(deliver(invoice_job(), dk), Refused)
+    assert "GET /sales/invoice/reference/10457" not in dk.calls
+
+
+# --- Retry-After of a write that may have happened ----------------------------------------------
+
+
+@pytest.mark.parametrize("status", [408, 500, 502, 503, 504])
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [("120", 120.0), ("Tue, 31 Mar 2026 14:02:00 GMT", 120.0), ("99999999", 86400.0)],
+)
+def test_retry_after_of_an_uncertain_write_is_handed_on(
+    status: int, said: str, seconds: float
+) -> None:
+    """It holds for the whole integration (contract dkplus A11.11)."""
+    dk = Dk()
+    dk.script["POST", "/sales/invoice"] = [reply(status, None, **{"retry-after": said})]
+    verdict = deliver(invoice_job(), dk)
+    assert isinstance(verdict, Unsure)
+    assert verdict.retry_after == seconds

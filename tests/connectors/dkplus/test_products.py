@@ -5,7 +5,7 @@ import pytest
 
 from connectors.dkplus.connector import DkPlus
 from connectors.dkplus.requests import get_product
-from connectors.port import Absent, Applied, Intent, Refused, Settled, Unsure
+from connectors.port import Absent, Applied, Intent, Refused, Retry, Settled, Unsure
 from schemas.events import Invoice
 from tests.connectors.dkplus.driver import (
     HOURS,
@@ -164,6 +164,15 @@ def test_after_a_create_that_shows_no_product_the_books_are_asked(answer: Any) -
     dk.script["GET", "/product/ráðgjöf"] = [reply(404)]
     dk.script["POST", "/product"] = [answer]
     assert isinstance(deliver(invoice_job(), dk), Applied)
+
+
+@pytest.mark.parametrize("status", [400, 405, 500])
+def test_a_refused_create_that_cannot_be_looked_up_is_tried_again(status: int) -> None:
+    dk = Dk()
+    dk.script["GET", "/product/ráðgjöf"] = [reply(404), reply(status)]
+    dk.script["POST", "/product"] = [reply(409)]
+    assert isinstance(deliver(invoice_job(), dk), Retry)
+    assert "POST /sales/invoice" not in dk.calls
 
 
 def test_a_product_that_came_meanwhile_with_another_rate_is_refused() -> None:

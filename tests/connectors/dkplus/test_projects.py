@@ -75,6 +75,14 @@ def test_a_refused_create_asks_the_books_again(status: int) -> None:
     assert isinstance(deliver(job(PROJECT), dk), Applied)
 
 
+@pytest.mark.parametrize("status", [400, 405, 500])
+def test_a_refused_create_that_cannot_be_looked_up_is_tried_again(status: int) -> None:
+    dk = dk_with(None)
+    dk.script["GET", "/project/2026-014"] = [reply(404), reply(status)]
+    dk.script["POST", "/project"] = [reply(409)]
+    assert isinstance(deliver(job(PROJECT), dk), Retry)
+
+
 def test_a_refused_create_without_a_customer_closes_the_gate() -> None:
     dk = dk_with(None)
     dk.customers.clear()

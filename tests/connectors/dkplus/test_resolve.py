@@ -18,6 +18,7 @@ from connectors.port import (
     Settled,
 )
 from schemas.events import EntityType
+from schemas.failures import Reference
 from tests.connectors.dkplus.driver import (
     CUSTOMER,
     DASHED,
@@ -25,6 +26,7 @@ from tests.connectors.dkplus.driver import (
     INTEGRATION,
     INVOICE,
     KENNITALA,
+    PROJECT,
     Dk,
     changed,
     codes,
@@ -175,6 +177,10 @@ def test_an_intent_without_details_is_judged_by_the_event() -> None:
         (reply(200, b""), Retry),
         (reply(200, b"[{"), Retry),
         (reply(200, {"Number": "1"}), Retry),
+        (reply(400, {"Message": "nei"}), Retry),
+        (reply(405), Retry),
+        (reply(410), Retry),
+        (reply(422), Retry),
         (reply(500), Retry),
         (reply(503), Retry),
         (reply(401), Hold),
@@ -201,6 +207,91 @@ def test_where_the_ledger_is_broken_the_booking_is_looked_for_first() -> None:
     doubled = Dk()
     doubled.booked = [HIT, {**HIT, "Number": "10460"}]
     assert isinstance(deliver(invoice_job(look_up_first=True), doubled), Refused)
+
+
+@pytest.mark.parametrize("status", [400, 405, 422])
+@pytest.mark.parametrize(
+    ("kind", "key", "path"),
+    [
+        ("invoice.book", "10457", "/sales/invoice/reference/10457"),
+        ("customer.create", KENNITALA, f"/customer/{KENNITALA}"),
+        ("project.create", "2026-014", "/project/2026-014"),
+        ("product.create", "ráðgjöf", "/product/ráðgjöf"),
+    ],
+)
+def test_a_look_up_that_dk_refuses_ends_no_uncertain_write(
+    kind: str, key: str, path: str, status: int
+) -> None:
+    """A person would be told that it is not in the books, and it may be."""
+    dk = Dk()
+    dk.script["GET", path] = [reply(status, {"Message": "nei"})]
+    asked = job(PROJECT) if kind == "project.create" else invoice_job()
+    verdict = drive(DkPlus().resolve(asked, Intent(kind=kind, key=key)), dk)
+    assert isinstance(verdict, Retry)
+    assert verdict.failure.code == "refused-by-system"
+
+
+@pytest.mark.parametrize("status", [400, 405, 500])
+def test_a_look_up_before_posting_that_fails_posts_nothing(status: int) -> None:
+    dk = Dk()
+    dk.script["GET", "/sales/invoice/reference/10457"] = [reply(status)]
+    assert isinstance(deliver(invoice_job(look_up_first=True), dk), Retry)
+    assert dk.intents == []
+
+
+KNOWN = Reference(id="90211", number="20311")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"RecordID": 90211, "Number": "10457"},
+        {"RecordID": None, "Number": "20311"},
+        {"RecordID": 7, "Number": "20311"},
+    ],
+)
+def test_what_the_ledger_knows_as_booked_is_a_hit_whatever_its_total(other: dict[str, Any]) -> None:
+    """It was booked with the warning that its amount differs (contract dkplus A11.6)."""
+    dk = Dk()
+    dk.booked = [{**HIT, "TotalAmountWithTax": 300000.0, "TotalAmount": 250000.0, **other}]
+    verdict = drive(DkPlus().resolve(invoice_job(itself=KNOWN), INTENT), dk)
+    assert isinstance(verdict, Applied)
+    assert "amount-differs" in codes(verdict.warnings)
+    assert drive(DkPlus().resolve(invoice_job(), INTENT), dk) == Absent()
+
+
+def test_what_the_ledger_knows_as_booked_is_read_and_never_posted() -> None:
+    dk = Dk()
+    dk.booked = [
+        HIT,
+        {**HIT, "Number": "20311", "RecordID": 90300, "TotalAmountWithTax": 300000.0},
+    ]
+    known = Reference(id="90300", number="20311")
+    verdict = deliver(invoice_job(itself=known, look_up_first=True), dk)
+    assert isinstance(verdict, Applied)
+    assert verdict.reference == known
+    assert codes(verdict.warnings) == ["invoice-number-differs", "amount-differs"]
+    assert dk.calls == [LOOK_UP]
+
+
+@pytest.mark.parametrize("look_up_first", [True, False])
+def test_a_booking_that_is_gone_is_not_booked_again(look_up_first: bool) -> None:
+    """`verify` tells that it is missing; the accountant may have taken it out."""
+    dk = Dk()
+    dk.booked = [{**HIT, "Number": "20400", "RecordID": 90400}]
+    verdict = deliver(invoice_job(itself=KNOWN, look_up_first=look_up_first), dk)
+    assert verdict == Applied(reference=KNOWN)
+    assert dk.intents == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict"), [(reply(400), Retry), (reply(500), Retry), (reply(401), Hold)]
+)
+def test_a_known_booking_that_cannot_be_read_is_asked_for_again(answer: Any, verdict: type) -> None:
+    dk = Dk()
+    dk.script["GET", "/sales/invoice/reference/10457"] = [answer]
+    assert isinstance(deliver(invoice_job(itself=KNOWN), dk), verdict)
+    assert dk.intents == []
 
 
 @pytest.mark.parametrize("number", [KENNITALA, DASHED])
@@ -251,7 +342,9 @@ def test_a_twin_is_found_and_told() -> None:
         (EntityType.INVOICE, f"/sales/invoice/reference/{KENNITALA}"),
     ],
 )
-@pytest.mark.parametrize("answer", [reply(500), reply(404, b"<html>"), reply(200, b"<html>")])
+@pytest.mark.parametrize(
+    "answer", [reply(400), reply(405), reply(500), reply(404, b"<html>"), reply(200, b"<html>")]
+)
 def test_a_question_that_fails_finds_nothing_out(
     entity_type: EntityType, path: str, answer: Any
 ) -> None:

@@ -330,3 +330,28 @@ def test_a_foreign_key_fault_drops_the_cached_ids_and_is_a_defect_the_second_tim
     verdict = books.deliver(customer(number=UNKNOWN), post=1)
     assert isinstance(verdict, Refused)
     assert verdict.failure.code == "answer-not-understood"
+
+
+def test_a_foreign_key_fault_of_an_update_is_tried_once_more_with_fresh_ids_then_a_defect() -> None:
+    fault = answer({"Message": "conflicted with the FOREIGN KEY constraint"}, 500)
+    books = FakeBooks()
+    books.script("PUT customers", fault, fault)
+    first = books.deliver(customer(name="Nordlys AS"), itself=KNOWN)
+    assert isinstance(first, Unsure)
+    assert first.intent.repeatable
+    books.forgotten.clear()
+    verdict = books.deliver(customer(name="Nordlys AS"), itself=KNOWN, post=1)
+    assert isinstance(verdict, Refused)
+    assert verdict.failure.code == "answer-not-understood"
+    assert verdict.failure.failure_class == "defect"
+    assert books.forgotten[0] == ""
+
+
+def test_a_later_write_goes_with_fresh_ids() -> None:
+    """The cache of another worker knows nothing of the fault."""
+    books = FakeBooks()
+    books.deliver(customer(name="A", currency_code="EUR"), itself=KNOWN)
+    books.tables["currencycodes"][1]["ID"] = 19
+    event = customer(name="B", currency_code="EUR")
+    assert isinstance(books.deliver(event, itself=KNOWN, post=1), Applied)
+    assert body_of(books.asked("PUT customers")[-1])["CurrencyCodeID"] == 19

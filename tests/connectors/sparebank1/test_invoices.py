@@ -254,6 +254,47 @@ def test_a_later_post_goes_with_fresh_ids() -> None:
     assert entry_of(books.asked(BOOK)[-1])["DraftLines"][1]["AccountID"] == 255
 
 
+@pytest.mark.parametrize("status", [408, 500, 502, 503, 504])
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [("120", 120.0), ("Tue, 10 Mar 2026 12:02:00 GMT", 120.0), ("99999999", 86400.0)],
+)
+def test_retry_after_of_an_uncertain_booking_is_handed_on(
+    status: int, said: str, seconds: float
+) -> None:
+    """It holds for the whole company (contract sparebank1-regnskap 12.9)."""
+    books = FakeBooks()
+    books.script(BOOK, answer({}, status, **{"retry-after": said}))
+    verdict = books.deliver(invoice(), customer=CUSTOMER)
+    assert isinstance(verdict, Unsure)
+    assert verdict.retry_after == seconds
+
+
+def test_retry_after_of_a_look_up_that_could_not_explain_a_refusal_is_handed_on() -> None:
+    books = FakeBooks()
+    books.script(BOOK, answer({"Message": "no"}, 400))
+    books.script("GET journalentries", answer({}, 503, **{"retry-after": "7"}))
+    verdict = books.deliver(invoice(), customer=CUSTOMER)
+    assert isinstance(verdict, Unsure)
+    assert verdict.retry_after == 7
+
+
+def test_what_the_ledger_knows_as_booked_is_never_posted() -> None:
+    """The accountant may have credited it since."""
+    books = FakeBooks()
+    first = books.deliver(invoice(), customer=CUSTOMER)
+    books.tables["journalentries"][0]["StatusCode"] = 31004
+    for row in books.tables["journalentrylines"]:
+        row["StatusCode"] = 31004
+    for facts in ({}, {"look_up_first": True, "replay": 1}):
+        event = invoice(payment_id="12")
+        verdict = books.deliver(event, customer=CUSTOMER, itself=first.reference, **facts)
+        assert isinstance(verdict, Applied)
+        assert verdict.reference == first.reference
+        assert [w.code for w in verdict.warnings] == [WarningCode.KID_CHECK_DIGIT]
+    assert books.writes == [BOOK]
+
+
 # --- the voucher number ------------------------------------------------------------------------
 
 

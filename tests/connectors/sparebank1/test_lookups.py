@@ -17,6 +17,7 @@ from connectors.port import (
     Refused,
     Retry,
     Settled,
+    Unsure,
 )
 from schemas.events import EntityType
 from schemas.failures import Reference, WarningCode
@@ -225,6 +226,71 @@ def test_a_customer_that_stands_there_twice_is_for_a_person() -> None:
     verdict = resolve(books, Intent(kind="customer.create", key="100042"))
     assert isinstance(verdict, Refused)
     assert verdict.failure.code == "found-twice"
+
+
+# --- resolve: a refused guid -------------------------------------------------------------------
+
+GUID = answer({"Message": "an entity with that _createguid exists"}, 400)
+
+
+@pytest.mark.parametrize(
+    ("event", "name"),
+    [
+        (invoice(), "POST journalentries?book-journal-entries"),
+        (customer(number="100077"), "POST customers"),
+        (project(), "POST projects"),
+    ],
+)
+def test_a_refused_guid_is_asked_for_again_and_never_proved_absent(event: Any, name: str) -> None:
+    """It would be posted five times, and refused each time (contract sparebank1-regnskap 12.5)."""
+    books = FakeBooks()
+    books.script(name, GUID)
+    unsure = books.deliver(event, customer=CUSTOMER)
+    assert isinstance(unsure, Unsure)
+    verdict = books.run(CONNECTOR.resolve(job(event), unsure.intent))
+    assert isinstance(verdict, Retry)
+    assert verdict.failure.code == "refused-by-system"
+    assert verdict.failure.parameters["status"] == "400"
+    assert books.writes == [name]
+
+
+@pytest.mark.parametrize(
+    ("event", "name"),
+    [(customer(number="100077"), "POST customers"), (project(), "POST projects")],
+)
+def test_a_refused_guid_is_settled_once_the_record_shows(event: Any, name: str) -> None:
+    books = FakeBooks()
+    books.script(name, GUID)
+    unsure = books.deliver(event, customer=CUSTOMER)
+    assert isinstance(books.deliver(event, customer=CUSTOMER), Applied)
+    assert isinstance(books.run(CONNECTOR.resolve(job(event), unsure.intent)), Settled)
+
+
+def test_a_booking_whose_guid_was_refused_is_applied_once_it_shows() -> None:
+    books, _, reference = booked()
+    books.script("POST journalentries?book-journal-entries", GUID)
+    books.script("GET journalentries", answer([]))
+    books.script("GET journalentrylines", answer([]))
+    books.script("GET statistics", answer([]))
+    unsure = books.deliver(invoice(), customer=CUSTOMER)
+    assert isinstance(unsure, Unsure)
+    verdict = resolve(books, unsure.intent)
+    assert isinstance(verdict, Applied)
+    assert verdict.reference == reference
+
+
+def test_an_update_whose_guid_is_refused_is_read_again_once_and_then_for_a_person() -> None:
+    """An earlier try may have made what the guid was for; the next read shows it by its id."""
+    books = FakeBooks()
+    del books.tables["customers"][0]["Info"]["DefaultEmail"]
+    books.script("PUT customers", GUID, GUID)
+    first = books.deliver(customer(), itself=CUSTOMER)
+    assert isinstance(first, Unsure)
+    assert first.intent.repeatable
+    second = books.deliver(customer(), itself=CUSTOMER, post=1)
+    assert isinstance(second, Unsure)
+    assert not second.intent.repeatable
+    assert isinstance(books.run(CONNECTOR.resolve(job(customer()), second.intent)), Retry)
 
 
 # --- find --------------------------------------------------------------------------------------

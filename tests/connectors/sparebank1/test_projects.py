@@ -247,3 +247,40 @@ def test_after_a_post_in_vain_the_customer_is_looked_up_anew() -> None:
     gone = Reference(id="999", number="100042")
     assert isinstance(books.deliver(project(), customer=gone, post=1), Applied)
     assert body_of(books.asked("POST projects")[0])["ProjectCustomerID"] == 812
+
+
+FAULT = answer({"Message": "conflicted with the FOREIGN KEY constraint"}, 500)
+
+
+def test_a_foreign_key_fault_of_an_update_is_tried_once_more_and_then_a_defect() -> None:
+    books = existing()
+    books.script("PUT projects", FAULT, FAULT, FAULT)
+    event = project(number="10023", name="Nytt navn")
+    first = books.deliver(event, itself=KNOWN, customer=CUSTOMER)
+    assert isinstance(first, Unsure)
+    assert first.intent.repeatable
+    books.script("GET customers", answer([{"ID": 812, "CustomerNumber": 100042}]), answer({}, 500))
+    unlearnt = books.deliver(event, itself=KNOWN, customer=CUSTOMER, post=1)
+    assert isinstance(unlearnt, Unsure)
+    verdict = books.deliver(event, itself=KNOWN, customer=CUSTOMER, post=1)
+    assert isinstance(verdict, Refused)
+    assert verdict.failure.code == "answer-not-understood"
+
+
+def test_a_foreign_key_fault_of_an_action_is_tried_once_more_and_then_a_defect() -> None:
+    books = existing(ProjectState.IN_PROGRESS)
+    deaf_to_status(books)
+    books.script("POST projects?CompleteProject", FAULT, FAULT)
+    event = project(number="10023", state=ProjectState.COMPLETED)
+    assert isinstance(books.deliver(event, itself=KNOWN, customer=CUSTOMER), Unsure)
+    verdict = books.deliver(event, itself=KNOWN, customer=CUSTOMER, post=1)
+    assert isinstance(verdict, Refused)
+
+
+def test_a_foreign_key_fault_of_a_create_is_looked_up_before_it_is_a_defect() -> None:
+    books = FakeBooks()
+    books.script("POST projects", FAULT, FAULT)
+    row = {"ID": 5600, "ProjectNumber": "10024"}
+    books.script("GET projects", answer([]), answer([row]))
+    assert isinstance(books.deliver(project(), customer=CUSTOMER, post=1), Unsure)
+    assert isinstance(books.deliver(project(), customer=CUSTOMER, post=1), Refused)
