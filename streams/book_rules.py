@@ -30,11 +30,7 @@ from schemas.outcomes import (
 )
 from schemas.wire import Record
 from streams.ledger.rows import StoredDelivery
-from streams.ledger.rules import Parent, Tell, Told
-
-
-class UnreadableEventError(Exception):
-    """A stored event cannot be read any more: the ledger and the code do not fit."""
+from streams.ledger.rules import Parent, Tell, Told, UnreadableEventError
 
 
 class BookRules:
@@ -106,7 +102,7 @@ class BookRules:
         integration = self.integration(delivery.integration)
         language = integration.language.value if integration else "en"
         system = delivery.system
-        event = _event(delivery.record)
+        event = _event_if_readable(delivery.record)
         told_id = outcome_id(delivery.delivery_id, tell.kind, tell.nth)
         failure = self._failure(tell, language, system)
         outcome = Outcome(
@@ -140,9 +136,9 @@ class BookRules:
             source=self._source,
             time=_at(tell.at),
             key=key,
-            traceparent=event.traceparent,
-            tracestate=event.tracestate,
-            correlation_id=event.correlation_id,
+            traceparent=event.traceparent if event else None,
+            tracestate=event.tracestate if event else None,
+            correlation_id=event.correlation_id if event else None,
         )
         if tell.kind is not OutcomeKind.DEAD or failure is None:
             return Told(outcome_id=told_id, records=(record,))
@@ -152,13 +148,13 @@ class BookRules:
             records=(record, encode_letter(letter, delivery.record, topic_prefix=self._prefix)),
         )
 
-    def _event_ref(self, delivery: StoredDelivery, event: Event) -> EventRef:
+    def _event_ref(self, delivery: StoredDelivery, event: Event | None) -> EventRef:
         record = delivery.record
         return EventRef(
             id=delivery.ce_id,
             source=delivery.source,
             type=delivery.ce_type,
-            time=event.time or _at(record.timestamp_ms / 1000),
+            time=(event.time if event else None) or _at(record.timestamp_ms / 1000),
             topic=self._prefix + record.topic,
             partition=record.partition,
             offset=record.offset,
@@ -196,7 +192,7 @@ class BookRules:
             blocked_by=_blocked_by(tell),
         )
 
-    def _letter(self, tell: Tell, failure: FailureView, system: str, event: Event) -> Letter:
+    def _letter(self, tell: Tell, failure: FailureView, system: str, event: Event | None) -> Letter:
         delivery = tell.delivery
         return Letter(
             letter_id=delivery.delivery_id,
@@ -217,7 +213,7 @@ class BookRules:
             replay_count=delivery.replays,
             # The answer that says why; after it more may have been read to find out.
             response=(tell.failure.answer if tell.failure else None) or tell.answer,
-            trace=event.traceparent,
+            trace=event.traceparent if event else None,
         )
 
 
@@ -226,6 +222,11 @@ def _event(record: Record) -> Event:
     if not isinstance(event, Event):
         raise UnreadableEventError(f"{record.topic}/{record.partition}@{record.offset}")
     return event
+
+
+def _event_if_readable(record: Record) -> Event | None:
+    event = decode(record)
+    return event if isinstance(event, Event) else None
 
 
 def _at(seconds: float) -> datetime:

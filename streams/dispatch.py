@@ -89,6 +89,7 @@ class Dispatcher:
                 waits=self._waits(),
                 longest=self._longest(),
                 parent_wait=self._desk.settings.parent_wait_s,
+                partitions=self._desk.partitions,
             ),
         )
         self._desk.active.clear()

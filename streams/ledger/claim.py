@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from connectors.integrations import Integration, System
 from schemas.events import Customer, Entity, EntityType
-from schemas.failures import Failure, Notable, Reference, WarningCode
+from schemas.failures import Failure, FailureCode, Notable, Reference, WarningCode
 from schemas.outcomes import OutcomeKind
 from streams.core import order
 from streams.core.gates import GateState, GateView, look
@@ -28,7 +28,7 @@ from streams.ledger.holds import load_holds
 from streams.ledger.last_states import last_event
 from streams.ledger.release import ask, block, make_gate, parked_keys, release
 from streams.ledger.rows import StoredDelivery
-from streams.ledger.rules import Parent, Rules
+from streams.ledger.rules import Parent, Rules, UnreadableEventError
 from streams.ledger.work import SEND_WITHIN_S, Claim, Claimed, ClaimResult, Want
 
 
@@ -101,7 +101,11 @@ class _Claiming:
     def _load(self, wanted: list[tuple[Want, StoredDelivery]]) -> None:
         lane_of: dict[str, int] = {}
         for want, delivery in wanted:
-            event = self.rules.event(delivery)
+            try:
+                event = self.rules.event(delivery)
+            except UnreadableEventError:
+                self._refuse(delivery, _UNREADABLE)
+                continue
             parents = self.rules.parents(event, want.integration)
             self.events[delivery.ordinal] = event
             self.parents[delivery.ordinal] = parents
@@ -363,6 +367,12 @@ class _Claiming:
         record = last_event(self.connection, delivery.company, EntityType.CUSTOMER, customer_number)
         entity = self.rules.read(record) if record is not None else None
         return entity if isinstance(entity, Customer) else None
+
+
+_UNREADABLE = Failure(
+    code=FailureCode.ANSWER_NOT_UNDERSTOOD,
+    parameters={"status": "-", "answer": "the stored event cannot be read by this version"},
+)
 
 
 def _parent_stale(view: GateView) -> Notable:

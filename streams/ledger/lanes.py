@@ -33,6 +33,7 @@ class Take(msgspec.Struct, frozen=True, kw_only=True):
     waits: Mapping[str, Wait]
     longest: Wait
     parent_wait: float
+    partitions: int = 0  # how many lanes there are now; 0: those given are all
 
 
 class Owned(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +51,12 @@ take_lanes = Operation("take-lanes", 30, _take)
 
 
 def _take_lanes(connection: Connection, item: Take) -> Owned:
-    """Own lanes. One that is ours already keeps its epoch, and its calls in flight go on."""
+    """Own lanes. One that is ours already keeps its epoch, and its calls in flight go on.
+
+    Lanes beyond today's count (topics made anew with fewer partitions) belong to the owner of the
+    lane that they are when divided by it: what is open in them is not left behind.
+    """
+    item = _with_lanes_beyond(connection, item)
     if item.lanes:
         rows = [
             {"lane": lane, "epoch": 0, "owner": "", "boot": "", "taken_at": item.now.wall}
@@ -88,6 +94,15 @@ def _take_lanes(connection: Connection, item: Take) -> Owned:
     if reborn:
         _new_boot(connection, frozenset(reborn), item)
     return Owned(epochs=epochs, in_doubt=_doubt(connection, new, frozenset(reborn), item))
+
+
+def _with_lanes_beyond(connection: Connection, item: Take) -> Take:
+    if item.partitions <= 0:
+        return item
+    query = select(lanes.c.lane).where(lanes.c.lane >= item.partitions)
+    beyond = {row.lane for row in connection.execute(query)}
+    ours = {lane for lane in beyond if lane % item.partitions in item.lanes}
+    return msgspec.structs.replace(item, lanes=item.lanes | ours) if ours else item
 
 
 def _new_boot(connection: Connection, moved: frozenset[int], item: Take) -> None:

@@ -18,7 +18,7 @@ from streams.ledger.access import load_entities, load_siblings, locked
 from streams.ledger.changes import Changes, as_blob
 from streams.ledger.intake import chunks
 from streams.ledger.rows import StoredDelivery, delivery_of, state_is, stored
-from streams.ledger.rules import BlockedBy, Moment, Parent, Rules
+from streams.ledger.rules import BlockedBy, Moment, Parent, Rules, UnreadableEventError
 from streams.ledger.tables import deliveries, signals
 
 CHUNK = 500  # children of one parent in one transaction (design section 5.5)
@@ -177,9 +177,14 @@ def _reconsider(
     integration = rules.integration(child.integration)
     if integration is None:
         return False
+    try:
+        event = rules.event(child)
+    except UnreadableEventError:
+        changes.move(child, State.READY)  # its claim says what is wrong with it
+        return True
     named = [
         parent
-        for parent in rules.parents(rules.event(child), integration)
+        for parent in rules.parents(event, integration)
         if entity_key(child.integration, parent.entity_type, parent.number) == key
     ]
     if not named:  # an edit took the parent away, or its data type was switched

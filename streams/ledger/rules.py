@@ -72,11 +72,18 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     records: tuple[Outgoing, ...]
 
 
+class UnreadableEventError(Exception):
+    """A stored event cannot be read any more: the ledger is older than what the code takes."""
+
+
 class Rules(Protocol):
     """How events are read, mapped and told. Pure: the same input gives the same answer."""
 
     def event(self, delivery: StoredDelivery) -> Entity:
-        """Read the event of a delivery, or its edited whole."""
+        """Read the event of a delivery, or its edited whole.
+
+        Raises `UnreadableEventError` where this version of the code refuses what an older one took.
+        """
 
     def read(self, record: Record) -> Entity:
         """Read the event of a stored record that was readable when it came."""

@@ -10,6 +10,10 @@ import msgspec
 
 COMPANIES = ("c-1", "c-2")
 SB1, DK = "sparebank1", "dkplus"
+# Of a wall clock, in seconds. Hosts that share a ledger keep within the ten seconds for which a
+# "no" of an accounting system counts (`FRESH_NO_S`); one alone may be anywhere.
+JUMPS = (-90_000.0, -3_600.0, -5.0, 5.0, 3_600.0, 90_000.0, 4e6)
+SKEWS = (-5.0, 5.0)
 # Kinds of steps, and how many of them a history has in its busiest part.
 STEPS = (("", 160), ("commit", 50), ("leave", 20), ("answer", 20))
 PLANNED_S = 40.0  # seconds in which events come; then the world is left in peace
@@ -263,7 +267,7 @@ class _Drawing:
             ]
             found.append(Ask(at=self.when(), kind=kind, pick=random.randrange(1000)))
         if self.chance(0.15):
-            jump = random.choice((-90_000.0, -3_600.0, -5.0, 5.0, 3_600.0, 90_000.0, 4e6))
+            jump = random.choice(JUMPS if hosts == 1 else SKEWS)
             found.append(Jump(at=self.when(), host=random.randrange(hosts), seconds=jump))
         if self.chance(0.2):
             away = random.choice((Refuse, Down))

@@ -1,6 +1,6 @@
 """Invoices of one number, and credit notes (design sections 5.3 and 5.8)."""
 
-from schemas.failures import Reference
+from schemas.failures import Failure, FailureCode, Reference
 from streams.core.conclude import Result, What
 from tests.ledger.conftest import Tell
 from tests.ledger.samples import (
@@ -126,5 +126,24 @@ def test_a_product_that_a_look_up_found_does_not_make_the_invoice_booked(tell: T
         assert not s.entity("invoice", "1001").in_books
         assert set(await s.worker.claim_all()) == {"a"}
         assert s.states()["n"] == "waiting"
+
+    tell(story)
+
+
+def test_after_a_booking_that_died_in_doubt_the_next_of_its_number_looks_first(tell: Tell) -> None:
+    """Its voucher may be in the books all the same, and nobody has seen it there."""
+
+    async def story(s: Stage) -> None:
+        await s.take(c=customer(), a=invoice(), b=invoice(amount=2000))
+        await s.worker.deliver("c")
+        first = (await s.worker.claim())["a"]
+        assert not first.look_up_first
+        await s.worker.intend(first)
+        await s.worker.settle(first, UNSURE)
+        s.go_on(31)
+        ticked = await s.worker.tick()
+        twice = Failure(code=FailureCode.FOUND_TWICE, parameters={"number": "1001", "hits": "2"})
+        await s.worker.settle_look_up(ticked.look_ups[0], Result(what=What.REFUSED, failure=twice))
+        assert (await s.worker.claim_all())["b"].look_up_first
 
     tell(story)

@@ -3,6 +3,7 @@
 import msgspec
 
 from streams.ledger.lanes import Wait
+from streams.ledger.orphans import TakeBack, take_back
 from streams.ledger.outbox import unpublished
 from tests.ledger.conftest import Tell
 from tests.ledger.samples import (
@@ -283,5 +284,35 @@ def test_update_and_create_intents_are_kept(tell: Tell) -> None:
         for intent in (UPDATE, CREATE):
             await s.worker.intend(claimed, intent)
             assert msgspec.json.decode(s.delivery("c").intent)["kind"] == intent.kind
+
+    tell(story)
+
+
+def test_an_attempt_keeps_the_epoch_it_was_claimed_under(tell: Tell) -> None:
+    """A lane that went and came back has a new epoch; the attempt of before must not get it."""
+
+    async def story(s: Stage) -> None:
+        await s.take(c=customer())
+        old = (await s.worker.claim())["c"]
+        assert old.epoch == s.worker.epochs[old.delivery.lane]
+        assert await s.worker.intend(old, epoch=old.epoch) is not None
+
+    tell(story)
+
+
+def test_what_has_lost_its_attempt_is_taken_back(tell: Tell) -> None:
+    """The answer to the commit of a claim can be lost: then nobody is at work on it."""
+
+    async def story(s: Stage) -> None:
+        await s.take(c=customer(), d=customer("100043"))
+        claimed = await s.worker.claim()
+        await s.worker.intend(claimed["d"])
+        ordinals = frozenset(one.delivery.ordinal for one in claimed.values())
+        ticked = await s.worker.tick(sweep_after=0)
+        assert set(ticked.sending) == ordinals
+        item = TakeBack(ordinals=ordinals, epochs=s.worker.epochs, now=s.now)
+        assert await s.worker.ledger.submit(take_back, item) == 2
+        assert s.states() == {"c": "ready", "d": "uncertain"}
+        assert s.delivery("c").attempts == 0
 
     tell(story)

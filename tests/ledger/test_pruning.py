@@ -14,7 +14,7 @@ from schemas.events import EntityType
 from streams.ledger import pruning
 from streams.ledger.last_states import last_event
 from streams.ledger.outbox import mark_published
-from streams.ledger.pruning import PRUNE_MOST, SEGMENT_S, Part
+from streams.ledger.pruning import PRUNE_MOST, SEGMENT_S, Part, Prune, prune
 from streams.ledger.pruning_clock import JUMP_S, STEADY_S, Clocks, Trust, judge
 from streams.ledger.rules import Moment
 from streams.pruning import PRUNE_EVERY_S, Pruner
@@ -225,6 +225,10 @@ def test_only_the_owner_deletes(tell: Tell) -> None:
         await s.worker.own()
         before = counts(s)
         assert await late.run() == 0
+        keys = tuple(row.position for row in s.rows("SELECT position FROM outbox"))
+        for epoch in (0, 1):
+            item = Prune(part=Part.OUTCOMES, keys=keys, before=s.now.wall, epochs={0: epoch})
+            assert await s.ledger.submit(prune, item) == 0
         assert counts(s) == before
 
     tell(story)

@@ -1,10 +1,14 @@
 """What becomes of an attempt: written once, told once (design sections 4, 6 and 7)."""
 
 import msgspec
+import pytest
 
+from schemas.events import Entity
 from schemas.failures import Change, Failure, FailureCode, Notable, Reference, WarningCode
 from streams.core.conclude import Result, What
 from streams.ledger.outbox import mark_published, unpublished
+from streams.ledger.rows import StoredDelivery
+from streams.ledger.rules import UnreadableEventError
 from tests.ledger.conftest import Tell
 from tests.ledger.samples import (
     DOWN,
@@ -308,5 +312,28 @@ def test_the_outbox_gives_what_is_not_published_in_order(tell: Tell) -> None:
         await s.ledger.submit(mark_published, [row.position for row in first])
         assert rows() == ["customer/3", "customer/1"]
         assert s.ledger.read_now(lambda c: unpublished(c, "somebody else", 10)) == []
+
+    tell(story)
+
+
+def test_an_event_that_cannot_be_read_any_more_is_dead_alone(
+    tell: Tell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A newer version may refuse what an older one took; nothing else may stand still for it."""
+
+    async def story(s: Stage) -> None:
+        await s.take(old=customer("100001"), new=customer("100002"))
+        spoilt = s.delivery("old").delivery_id
+        read = s.rules.event
+
+        def event(delivery: StoredDelivery) -> Entity:
+            if delivery.delivery_id == spoilt:
+                raise UnreadableEventError(spoilt)
+            return read(delivery)
+
+        monkeypatch.setattr(s.rules, "event", event)
+        assert set(await s.worker.claim()) == {"new"}
+        assert s.states()["old"] == "dead"
+        assert s.outcomes("old")[0]["failure"]["code"] == "answer-not-understood"
 
     tell(story)

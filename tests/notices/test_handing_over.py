@@ -9,11 +9,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from schemas.lane import partition_of
 from streams.ledger.holds import change_hold
+from streams.ledger.notice_causes import gather
 from streams.notices.send import Failed
 from tests.conftest import BackgroundErrors
 from tests.ledger.conftest import Tell
-from tests.ledger.samples import ACCESS, SB1
+from tests.ledger.samples import ACCESS, LANES, PARTITIONS, SB1
 from tests.ledger.stage import Stage
 from tests.ledger.workers import Worker
 from tests.notices.failing import NO_OTHER_CODE, fail, hold_change
@@ -115,14 +117,19 @@ def test_after_a_crash_it_is_told_again_under_the_same_id_and_then_no_more(tell:
 def test_only_the_owner_of_the_integrations_lane_tells(tell: Tell) -> None:
     async def story(s: Stage) -> None:
         office = Office()
+        lane = partition_of(SB1.id.encode(), PARTITIONS)
         with office.open() as port:
+            here, there = (notices_of(s, post_to(port), owner=name) for name in ("w1", "w2"))
             await fail(s, ["1001"])
-            await after(s, WINDOW_S, notices_of(s, post_to(port), owner="w2"))
+            await Worker(s, "w2").own(LANES - {lane})
+            await after(s, WINDOW_S, there)
+            await here._ledger.submit(gather, here._gathering())
+            await after(s, WINDOW_S, there)
             assert office.mails == []
-            await Worker(s, "w2").own()
-            await after(s, WINDOW_S, notices_of(s, post_to(port), owner="w1"))
+            await Worker(s, "w2").own(frozenset({lane}))
+            await after(s, WINDOW_S, here)
             assert office.mails == []
-            await after(s, WINDOW_S, notices_of(s, post_to(port), owner="w2"))
+            await after(s, WINDOW_S, there)
         assert len(office.mails) == 1
 
     tell(story)

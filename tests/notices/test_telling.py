@@ -152,8 +152,10 @@ def test_what_fails_in_another_way_is_told_under_its_new_cause_alone(tell: Tell)
             await s.worker.deliver("i1001", result=NO_OTHER_CODE)
             await after(s, WINDOW_S, notices)
             await after(s, 1, notices)
-        assert len(office.mails) == 2
-        assert "VAT code 6 is not there" in text_of(office.mails[1])
+            assert len(office.mails) == 2
+            await after(s, 2 * DAY_S, notices)
+            assert len(office.mails) == 3, "nobody is reminded of the old cause"
+        assert all("VAT code 6 is not there" in text_of(mail) for mail in office.mails[1:])
 
     tell(story)
 
