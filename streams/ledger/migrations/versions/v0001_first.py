@@ -1,8 +1,7 @@
 """The ledger as it was first released."""
 
-from alembic import op
-
-from streams.ledger.tables import metadata
+from streams.ledger.migrations.first_flow import make_flow
+from streams.ledger.migrations.first_keeping import make_keeping
 
 revision = "0001"
 down_revision = None
@@ -10,4 +9,5 @@ down_revision = None
 
 def upgrade() -> None:
     """Make every table."""
-    metadata.create_all(op.get_bind())
+    make_flow()
+    make_keeping()
