@@ -9,7 +9,7 @@ import msgspec
 from connectors.port import Answer
 
 RETRY_AFTER_MAX_S: Final = 86_400.0
-"""Longest Retry-After that is obeyed, a day: longer than any maintenance, so a mistaken date."""
+"""Longest Retry-After that is obeyed, a day: what asks for more is a mistaken date."""
 
 _DOUBLINGS_MAX: Final = 62
 """Beyond this a pause has long reached any maximum; a float must not overflow on the way."""

@@ -28,6 +28,7 @@ from connectors.port import (
     Finding,
     Flow,
     Forget,
+    Hold,
     Identification,
     Intent,
     Job,

@@ -24,10 +24,11 @@ def result_of(  # noqa: C901, PLR0911 - one return a verdict
             return Result(what=What.HOLD, failure=failure)
         case port.Retry(failure=failure, retry_after=retry_after):
             return Result(what=What.RETRY, failure=failure, retry_after=retry_after)
-        case port.Unsure(failure=failure, intent=intent):
+        case port.Unsure(failure=failure, intent=intent, retry_after=retry_after):
             return Result(
                 what=What.UNSURE,
                 failure=failure,
+                retry_after=retry_after,
                 repeatable=intent.repeatable,
                 booking=intent.booking,
             )

@@ -244,6 +244,7 @@ def _after_look_up(standing: Standing, result: Result, policy: Policy, random: f
                 pause(standing.absences + 1, policy, random),
                 result.retry_after or 0.0,
                 policy.settle * ABSENCE_GAP,
+                min(policy.retry_max, standing.retried_s / 2),  # less often, the longer it lasts
             )
             retried_s = standing.retried_s + wait
             if retried_s > policy.retry_for:

@@ -6,13 +6,14 @@ import msgspec
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from connectors.backoff import RETRY_AFTER_MAX_S
 from schemas.failures import Failure
 from streams.ledger.engine import Operation
 from streams.ledger.rows import failure_of, to_json
 from streams.ledger.rules import Moment
 from streams.ledger.tables import holds
 
-LONGEST_PAUSE_S = 3600.0  # as long as a Retry-After is believed
+LONGEST_PAUSE_S = RETRY_AFTER_MAX_S  # as long as a Retry-After is believed
 _ALL = select(holds)
 MOST_DOUBLINGS = 20  # beyond 2**20 every longest pause is reached
 

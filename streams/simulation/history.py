@@ -12,7 +12,7 @@ COMPANIES = ("c-1", "c-2")
 SB1, DK = "sparebank1", "dkplus"
 # Of a wall clock, in seconds. Hosts that share a ledger keep within the ten seconds for which a
 # "no" of an accounting system counts (`FRESH_NO_S`); one alone may be anywhere.
-JUMPS = (-90_000.0, -3_600.0, -5.0, 5.0, 3_600.0, 90_000.0, 4e6)
+JUMPS = (-90_000.0, -30.0, -5.0, 5.0, 3_600.0, 90_000.0, 4e6)
 SKEWS = (-5.0, 5.0)
 # Kinds of steps, and how many of them a history has in its busiest part.
 STEPS = (("", 160), ("commit", 50), ("leave", 20), ("answer", 20))

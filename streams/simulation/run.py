@@ -53,9 +53,9 @@ class _Ear(logging.Handler):
         self._tell = tell
 
     def emit(self, record: logging.LogRecord) -> None:
-        """An error of our own code is logged only for a bug."""
-        error = record.exc_info[1] if record.exc_info else None
-        self._tell(f"{record.getMessage()}: {error!r}")
+        """An exception that is logged is a bug; other errors are a person's matter."""
+        if record.exc_info:
+            self._tell(f"{record.getMessage()}: {record.exc_info[1]!r}")
 
 
 @contextmanager

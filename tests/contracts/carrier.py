@@ -128,7 +128,9 @@ class Carrier:
                 intent = verdict.intent
             concluded = conclude(standing, result_of(verdict, self.integration.id), POLICY, 0.5)
             self._tell(story, attempt, concluded)
-            if concluded.in_books and isinstance(verdict, Settled):
+            # What is settled for an invoice is another record that it needs: a product.
+            another = isinstance(event, Invoice)
+            if concluded.in_books and isinstance(verdict, Settled) and not another:
                 job = msgspec.structs.replace(job, itself=verdict.reference)
             if concluded.state not in (State.READY, State.DUE, State.UNCERTAIN):
                 self._remember(job, story)

@@ -18,7 +18,7 @@ T = TypeVar("T")
 Headers = tuple[tuple[str, bytes], ...]
 RESULTS, FAILURES, LETTERS = (f"moment-sync.{n}" for n in ("results", "failures", "deadletters"))
 OUTPUTS = (RESULTS, FAILURES, LETTERS)
-DEADLINE_S = 60.0  # far above what any of it takes, also on a busy machine
+DEADLINE_S = 30.0  # far above what any of it takes, also on a busy machine
 LOOK_AGAIN_S = 0.02
 MAX_FETCH_BYTES = 8 * 1024 * 1024
 

@@ -104,3 +104,11 @@ def without(data: dict[str, Any], *names: str) -> dict[str, Any]:
 def invoice_with_line(**changes: Any) -> dict[str, Any]:
     """An invoice whose third line (index 2) is changed."""
     return {**INVOICE, "lines": [LINE, LINE, {**LINE, **changes}]}
+
+
+def odd_numbers(number: str) -> list[str]:
+    """A number with a blank at either end, or a control character anywhere in it."""
+    blanks = " \t\n\r\u00a0\u2007\u2009\u2028\u202f\u3000\u200b\u2060\ufeff"
+    controls = "\u0001\u001c\u001f\u007f\u0085\u009f"
+    ends = [form for blank in blanks for form in (number + blank, blank + number)]
+    return ends + [f"{number[:3]}{control}{number[3:]}" for control in controls]

@@ -23,6 +23,7 @@ from tests.schemas.samples import (
     attributes,
     binary,
     invoice_with_line,
+    odd_numbers,
     record,
     structured,
     without,
@@ -202,16 +203,6 @@ ODD_QUANTITIES: list[Any] = [
     None,
     [],
 ]
-
-
-def odd_numbers(number: str) -> list[str]:
-    """A number with a blank at either end, or a control character anywhere in it."""
-    blanks = " \t\n\r\u00a0\u2007\u2009\u2028\u202f\u3000\u200b\u2060\ufeff"
-    controls = "\u0001\u001c\u001f\u007f\u0085\u009f"
-    ends = [form for blank in blanks for form in (number + blank, blank + number)]
-    return ends + [f"{number[:3]}{control}{number[3:]}" for control in controls]
-
-
 INVALID: list[tuple[str, dict[str, Any] | list[Any] | None, str]] = [
     ("customer", without(CUSTOMER, "number"), "$.number"),
     ("customer", {**CUSTOMER, "number": None}, "$.number"),

@@ -13,8 +13,16 @@ from schemas.compatibility import Direction, breaking_changes
 from schemas.export import ASYNCAPI_FILE, PUBLISHED, as_text, documents, export
 from schemas.failures import FailureCode
 from schemas.outcomes import OutcomeKind
-from tests.schemas.samples import CUSTOMER, INVOICE, LINE, SAMPLE, binary, structured, without
-from tests.schemas.test_codec import odd_numbers
+from tests.schemas.samples import (
+    CUSTOMER,
+    INVOICE,
+    LINE,
+    SAMPLE,
+    binary,
+    odd_numbers,
+    structured,
+    without,
+)
 from tests.schemas.test_outcomes import BARE, FULL, encoded
 
 CHECKED_IN = Path(__file__).parents[2] / "schemas" / "published"

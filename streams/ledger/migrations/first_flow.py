@@ -70,6 +70,9 @@ def _deliveries() -> None:
         sa.UniqueConstraint("delivery_id"),
         sqlite_autoincrement=True,
     )
+
+
+def _deliveries_indexes() -> None:
     op.create_index(
         "deliveries_dead",
         "deliveries",
@@ -272,6 +275,7 @@ def make_flow() -> None:
     """Make them."""
     _attempts()
     _deliveries()
+    _deliveries_indexes()
     _entities()
     _inbox()
     _letters()
