@@ -23,7 +23,7 @@ class Simulators:
     def __init__(self, sb1: Sb1Config, dk: DkConfig) -> None:
         self._configs = (sb1, dk)
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._stack = AsyncExitStack()
         self.sb1_url = ""
         self.dk_url = ""
@@ -33,6 +33,9 @@ class Simulators:
         self._call(self._start())
 
     def stop(self) -> None:
+        if not self._thread.is_alive():
+            self._loop.close()
+            return
         self._call(self._stack.aclose())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()

@@ -61,13 +61,16 @@ class Wire:
         self.letters: list[Letter] = []
         self._connection = connection
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
     def start(self) -> None:
         self._thread.start()
         self.call(self._start())
 
     def stop(self) -> None:
+        if not self._thread.is_alive():
+            self._loop.close()
+            return
         self.call(self._stop())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
