@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 ARGS ?=
-FUZZ_MINUTES ?= 5
+FUZZ_EXAMPLES ?= 100000
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -48,11 +48,9 @@ simulation: setup ## the pure core through random histories
 bench: setup ## each benchmark beside its peers, with ratios
 	$(BIN)/moment-sync benchmark $(ARGS)
 
-fuzz: setup ## the property tests again and again with new examples, FUZZ_MINUTES long
-	@end=$$(( $$(date +%s) + 60 * $(FUZZ_MINUTES) )); \
-	while [ $$(date +%s) -lt $$end ]; do \
-		$(BIN)/python -m pytest -m hypothesis --hypothesis-seed=random $(ARGS) || exit 1; \
-	done
+fuzz: setup ## the readers and ingest against FUZZ_EXAMPLES inputs that nobody would send
+	$(BIN)/python -m tests.schemas.fuzz --examples $(FUZZ_EXAMPLES)
+	$(BIN)/python -m tests.streams.fuzz_ingest --examples $(FUZZ_EXAMPLES)
 
 lock: setup ## write the locks anew from pyproject.toml; newer versions with ARGS=--upgrade
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(LOCKER)

@@ -72,7 +72,7 @@ COMMANDS: Final[dict[str, LazyCommand]] = {
         "streams.ops.chaos.command:chaos", "Kill what can be killed, then check the history."
     ),
     "simulation": LazyCommand(
-        "streams.ops.simulation.command:simulation", "The pure core through random histories."
+        "streams.simulation.command:simulation", "The pure core through random histories."
     ),
     "benchmark": LazyCommand(
         "streams.ops.benchmark.command:benchmark", "Measure, each case beside its peers."

@@ -52,9 +52,7 @@ class Shared(Scene):
 
 
 @pytest.fixture(scope="session")
-def scene(
-    kafka: KafkaConnection, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Shared]:
+def scene(kafka: KafkaConnection, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
     """Everything at work, shared by the whole directory."""
     prefix = f"e2e-{secrets.token_hex(4)}."
     shared = Shared(kafka, prefix, tmp_path_factory.mktemp("e2e"), [*SCENARIOS, *SPECIAL])
@@ -67,9 +65,7 @@ def scene(
 
 
 @pytest.fixture
-def build(
-    kafka: KafkaConnection, tmp_path: Path
-) -> Iterator[Callable[..., Scene]]:
+def build(kafka: KafkaConnection, tmp_path: Path) -> Iterator[Callable[..., Scene]]:
     """Makes a scene of a test's own; it is stopped at the end."""
     made: list[Scene] = []
 

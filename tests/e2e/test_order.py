@@ -141,7 +141,8 @@ def test_a_changed_project_in_dkplus_is_manual_and_says_what_to_change(scene: Sh
     assert (changes["customerNumber"]["from"], changes["customerNumber"]["to"]) == ("500", "501")
     assert "After" in told.data["manual"]["text"]
     scene.deed(tenant, "projects", Number="7", Name="After", CustomerToBill="501")
-    ended = project(tenant.company, "7", "501", name="After", endDate="2026-12-01")
+    scene.applied({**moved, "endDate": "2026-11-01"}, type="team.moment.project.updated")
+    ended = {**moved, "endDate": "2026-12-01", "state": "completed"}
     scene.outcome(scene.send(ended, type="team.moment.project.updated"), "unchanged")
 
 

@@ -106,9 +106,7 @@ def test_only_a_warning_where_a_check_digit_fails(scene: Shared) -> None:
     tenant = scene.norway()
     for number, country, expected in (("100042", "NO", True), ("100043", "SE", False)):
         told = scene.applied(
-            customer(
-                tenant.company, number, organisationNumber="123456784", countryCode=country
-            )
+            customer(tenant.company, number, organisationNumber="123456784", countryCode=country)
         )
         codes = [one["code"] for one in told.data.get("warnings", [])]
         assert codes == ["organisation-number-check-digit"] * expected

@@ -51,7 +51,7 @@ def test_histories_do_what_they_are_for(ledger: MemoryLedger) -> None:
         seen |= {*report.faults.values()}
         seen |= {row[0] for row in ledger.rows("SELECT DISTINCT state FROM deliveries")}
         seen |= {row[0] for row in ledger.rows("SELECT verdict FROM attempts")}
-    assert {"late", "lost-after", "failed-after", "lag", "busy", "refused"} <= seen
+    assert {"late", "failed-after", "lag", "busy", "refused"} <= seen
     assert {"applied", "dead", "superseded", "unchanged", "stale", "withdrawn", "manual"} <= seen
     assert {"absent", "unsure write-uncertain", "refused account-unknown"} <= seen
 
