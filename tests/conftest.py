@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from streams import settings
 from streams.kafka_client import KafkaConnection, connection_of, wait_for_kafka
@@ -22,6 +24,13 @@ from streams.local.postgresql_node import PostgresNode, PostgresUnavailableError
 OURS = ("streams", "connectors", "schemas", "asyncio")
 KAFKA_S = 30.0
 _counter = itertools.count(1)
+
+
+# Speed is measured in benchmarks: a busy machine must not make a property fail.
+hypothesis_settings.register_profile(
+    "house", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.load_profile("house")
 
 
 class BackgroundErrors(logging.Handler):

@@ -91,11 +91,13 @@ def held_cause(failure: Failure) -> str:
 
 def merge_bookings(
     connection: Connection, books: str, keys: dict[str, str], rows: dict[str, EntityRow]
-) -> None:
+) -> dict[str, float]:
     """Fill in what these books hold already: another integration may have booked it.
 
     `keys`: entity key by invoice number. What is booked is kept per books (design section 6).
+    Returns when each was booked (wall clock), by entity key.
     """
+    booked_at: dict[str, float] = {}
     for row in connection.execute(_BOOKED, {"books": books, "numbers": list(keys)}):
         key = keys[row.number]
         rows[key] = msgspec.structs.replace(
@@ -104,6 +106,8 @@ def merge_bookings(
             reference=reference_of(row.reference),
             content=row.content,
         )
+        booked_at[key] = row.booked_at
+    return booked_at
 
 
 def look_ups_until(connection: Connection, integrations: set[str]) -> dict[str, float]:

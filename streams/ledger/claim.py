@@ -32,6 +32,10 @@ from streams.ledger.rules import Parent, Rules, UnreadableEventError
 from streams.ledger.work import SEND_WITHIN_S, Claim, Claimed, ClaimResult, Want
 
 
+# Longer than any settle time: what was booked is shown by a look-up by then.
+BOOKED_SHOWS_S = 600.0
+
+
 def claim_operation(rules: Rules) -> Operation[Claim, ClaimResult]:
     """The operation that decides ready deliveries and claims those that may go."""
 
@@ -60,6 +64,7 @@ class _Claiming:
         self.ready: set[int] = set()
         self.crowded: set[str] = set()
         self.look_ups_until: dict[str, float] = {}
+        self.booked_at: dict[str, float] = {}
 
     def run(self) -> ClaimResult:
         if not self.own:
@@ -128,7 +133,7 @@ class _Claiming:
             if delivery.entity_type is EntityType.INVOICE:
                 by_books.setdefault(want.books, {})[delivery.number] = delivery.entity_key
         for books, keys in by_books.items():
-            merge_bookings(self.connection, books, keys, self.rows)
+            self.booked_at |= merge_bookings(self.connection, books, keys, self.rows)
         if by_books:
             names = {want.integration.id for want, _ in wanted}
             self.look_ups_until = look_ups_until(self.connection, names)
@@ -173,7 +178,7 @@ class _Claiming:
             number=delivery.number,
             state=delivery.state,
             sequence=delivery.sequence,
-            rewrite=delivery.rewrite,
+            rewrite=delivery.rewrite and not self._booked_since(delivery),
             content=content,
         )
         open_siblings = [
@@ -197,6 +202,14 @@ class _Claiming:
             return False
         self._send(want, delivery, event, content, row, decision)
         return True
+
+    def _booked_since(self, delivery: StoredDelivery) -> bool:
+        """Whether its number was booked after it was asked for, or too shortly before.
+
+        A look-up may not show yet what was booked just now, so a rewrite would book it twice.
+        """
+        booked_at = self.booked_at.get(delivery.entity_key)
+        return booked_at is not None and delivery.received_at < booked_at + BOOKED_SHOWS_S
 
     def _views(self, delivery: StoredDelivery) -> list[GateView]:
         gates = (

@@ -201,7 +201,7 @@ class Invariants:
         if order is not None and self._flights.get((call.integration, order.entity)) is call:
             del self._flights[call.integration, order.entity]
 
-    def answered(self, call: Call, now: float) -> None:
+    def answered(self, call: Call) -> None:
         """A worker has an answer, or gave up."""
         order = call.order
         if order is None:
@@ -213,7 +213,7 @@ class Invariants:
         doubt.definite = not call.effect_at and not getattr(call.answer, "sent", True)
         if status is not None:
             doubt.definite = status < 500  # noqa: PLR2004 - what a 5xx has done is not known
-        doubt.since = now
+        doubt.since = call.ends_at  # who slept hears of it later
 
     def absent(self, integration: str, entity: str, asked_at: float) -> None:
         """A look-up by number said that there is none."""

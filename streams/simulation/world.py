@@ -156,7 +156,7 @@ class World:
 
     def answered(self, call: Call) -> None:
         """A worker has an answer, or gave up."""
-        self.invariants.answered(call, self.now)
+        self.invariants.answered(call)
         answer = call.answer
         if call.order is None and isinstance(answer, Answer) and answer.body == b"[]":
             _, integration, kind, how, number = call.name.replace("/", " ").split(" ")[:5]
