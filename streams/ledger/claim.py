@@ -29,11 +29,7 @@ from streams.ledger.last_states import last_event
 from streams.ledger.release import ask, block, make_gate, parked_keys, release
 from streams.ledger.rows import StoredDelivery
 from streams.ledger.rules import Parent, Rules, UnreadableEventError
-from streams.ledger.work import SEND_WITHIN_S, Claim, Claimed, ClaimResult, Want
-
-
-# Longer than any settle time: what was booked is shown by a look-up by then.
-BOOKED_SHOWS_S = 600.0
+from streams.ledger.work import BOOKED_SHOWS_S, SEND_WITHIN_S, Claim, Claimed, ClaimResult, Want
 
 
 def claim_operation(rules: Rules) -> Operation[Claim, ClaimResult]:

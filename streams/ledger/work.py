@@ -10,6 +10,8 @@ from streams.ledger.rows import StoredDelivery
 from streams.ledger.rules import Moment
 
 SEND_WITHIN_S = 5.0  # design section 6: an intent is good for this long, then it is taken anew
+# Longer than any settle time: what was booked is shown by a look-up by then.
+BOOKED_SHOWS_S = 600.0
 
 
 class Want(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,8 +1,7 @@
 """One system for most of these tests: one Kafka, one worker, a company for each scenario."""
 
 import secrets
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
@@ -16,7 +15,9 @@ SCENARIOS = [Tenant(f"no-{n:02d}", "sparebank1") for n in range(NORWEGIAN)]
 SCENARIOS += [Tenant(f"is-{n:02d}", "dkplus") for n in range(ICELANDIC)]
 WITHOUT_CUSTOMERS = tuple(d for d in EVERYTHING if d != "customers")
 WITHOUT_PROJECTS = tuple(d for d in EVERYTHING if d != "projects")
+LATE = Tenant("no-late", "sparebank1")
 SPECIAL = [
+    LATE,
     Tenant("no-customers-off", "sparebank1", WITHOUT_CUSTOMERS),
     Tenant("is-customers-off", "dkplus", WITHOUT_CUSTOMERS),
     Tenant("no-projects-off", "sparebank1", WITHOUT_PROJECTS),
@@ -34,6 +35,7 @@ class Shared(Scene):
     _unused: dict[str, Iterator[Tenant]]
 
     def begin(self) -> None:
+        self.late = (LATE,)
         self.start()
         self.worker = self.start_worker()
         self._unused = {
@@ -62,22 +64,3 @@ def scene(kafka: KafkaConnection, tmp_path_factory: pytest.TempPathFactory) -> I
         assert problems(shared) == []
     finally:
         shared.stop()
-
-
-@pytest.fixture
-def build(kafka: KafkaConnection, tmp_path: Path) -> Iterator[Callable[..., Scene]]:
-    """Makes a scene of a test's own; it is stopped at the end."""
-    made: list[Scene] = []
-
-    def make(*tenants: Tenant, **settings: str) -> Scene:
-        scene = Scene(kafka, f"e2e-{secrets.token_hex(4)}.", tmp_path, tenants, **settings)
-        made.append(scene)
-        scene.start()
-        return scene
-
-    yield make
-    try:
-        assert [text for scene in made for text in problems(scene)] == []
-    finally:
-        for scene in made:
-            scene.stop()

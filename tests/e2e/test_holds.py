@@ -75,7 +75,7 @@ def test_a_company_that_is_not_activated_holds_the_integration(scene: Shared) ->
 
 
 def test_a_401_that_outlives_a_fresh_token_holds_the_integration(scene: Shared) -> None:
-    """It means the path, a right or the company, not the token (contract sparebank1-regnskap 1.5)."""
+    """It means the path, a right or the company (contract sparebank1-regnskap 1.5)."""
     tenant = scene.norway()
     rules = [{"fault": "unauthorised", "path": "/api/biz/*", "company": tenant.key}]
     scene.books.sb1("faults", {"rules": rules})

@@ -106,7 +106,7 @@ def test_an_older_sequence_is_stale_and_of_several_open_states_only_the_newest_g
     last = scene.send(project(tenant.company, "7", "100099", name="State 4"), sequence="4")
     scene.applied(customer(tenant.company, "100099"))
     told = scene.outcome(last, "applied")
-    kinds = [scene.wire.wait(lambda e=e: _final(scene, e), e) for e in waiting]
+    kinds = [_final(scene, event) for event in waiting]
     assert kinds == ["superseded", "superseded", "stale"]
     by = scene.told(waiting[1], "superseded")[0].data["supersededBy"]
     assert by == {"id": told.data["event"]["id"], "source": "/moment/e2e"}
@@ -114,8 +114,11 @@ def test_an_older_sequence_is_stale_and_of_several_open_states_only_the_newest_g
     assert kept["Name"] == "State 4"
 
 
-def _final(scene: Shared, event: str) -> str | None:
-    return next((one.kind for one in scene.told(event) if one.data["final"]), None)
+def _final(scene: Shared, event: str) -> str:
+    def look() -> str | None:
+        return next((one.kind for one in scene.told(event) if one.data["final"]), None)
+
+    return scene.wire.wait(look, f"{event} is settled")
 
 
 def test_what_says_nothing_new_is_unchanged_and_calls_nobody(scene: Shared) -> None:
