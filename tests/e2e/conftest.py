@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from streams.local.guarded import GuardedProcess
 from tests.e2e.audit import problems
 from tests.e2e.scene import EVERYTHING, Scene, Tenant
 
+HERE = Path(__file__).parent
 NORWEGIAN, ICELANDIC = 40, 40
 SCENARIOS = [Tenant(f"no-{n:02d}", "sparebank1") for n in range(NORWEGIAN)]
 SCENARIOS += [Tenant(f"is-{n:02d}", "dkplus") for n in range(ICELANDIC)]
@@ -53,14 +55,37 @@ class Shared(Scene):
         return next(t for t in SPECIAL if t.id == id)
 
 
+_working: list[Shared] = []
+
+
 @pytest.fixture(scope="session")
 def scene(kafka: KafkaConnection, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
     """Everything at work, shared by the whole directory."""
     prefix = f"e2e-{secrets.token_hex(4)}."
     shared = Shared(kafka, prefix, tmp_path_factory.mktemp("e2e"), [*SCENARIOS, *SPECIAL])
+    _working.append(shared)
     try:
         shared.begin()
         yield shared
-        assert problems(shared) == []
     finally:
-        shared.stop()
+        _finish()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
+    """The scene ends with its directory: its threads would disturb the tests that follow.
+
+    Hypothesis, for one, takes a step of the global random for one of the test's own.
+    """
+    if nextitem is None or HERE not in nextitem.path.parents:
+        _finish()
+
+
+def _finish() -> None:
+    """End the scene, where it has not ended, and judge all that came out of it."""
+    while _working:
+        shared = _working.pop()
+        try:
+            assert problems(shared) == []
+        finally:
+            shared.stop()
