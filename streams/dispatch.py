@@ -126,7 +126,7 @@ class Dispatcher:
         self._desk.wake_all()
 
     def sought(self) -> None:
-        """Kafka's commits were held against the ledger: from now on there may be bookings."""
+        """Kafka's commits were held against the ledger: from now on things are sent."""
         if not self._sought:
             self._sought = True
             self._desk.wake_all()
@@ -197,7 +197,7 @@ class Dispatcher:
             return None
         if tenant.paused(now):
             return self._broken(tenant, now.elapsed)
-        if slots <= 0:
+        if slots <= 0 or self._quiet(now.elapsed):
             return None
         room = min(slots, tenant.room(self._desk.settings.in_flight, others))
         if room <= 0:
@@ -205,7 +205,7 @@ class Dispatcher:
         return Want(
             integration=tenant.integration,
             sends=room,
-            bookings=self._bookings(tenant, now.elapsed),
+            bookings=self._desk.performer.timing(tenant.integration).bookings,
             books=tenant.books or "",
             look_up_until=tenant.look_up_until,
             spare=tenant.spare,
@@ -214,12 +214,13 @@ class Dispatcher:
     def _want_held(self, tenant: Tenant, held: Failure, now: Moment) -> Want:
         """Of a held integration nothing goes but its probe, and that only into known books."""
         settings = self._desk.settings
-        probe = tenant.books is not None and tenant.probe_due(now)
+        due = tenant.books is not None and tenant.probe_due(now)
+        probe = due and not self._quiet(now.elapsed)
         tenant.probing = tenant.probing or probe
         return Want(
             integration=tenant.integration,
             sends=1 if probe else 0,
-            bookings=min(1, self._bookings(tenant, now.elapsed)) if probe else 0,
+            bookings=1 if probe else 0,
             books=tenant.books or "",
             look_up_until=tenant.look_up_until,
             held=held,
@@ -235,14 +236,12 @@ class Dispatcher:
         broken = Failure(code=FailureCode.BREAKER_OPEN)
         return Want(integration=tenant.integration, sends=0, bookings=0, held=broken)
 
-    def _bookings(self, tenant: Tenant, elapsed: float) -> int:
-        """Bookings that may be in flight: none while a restored ledger lets the books settle.
+    def _quiet(self, elapsed: float) -> bool:
+        """Whether nothing is sent: while a restored ledger lets the books settle.
 
-        None either before it is known whether the ledger was restored.
+        Nor before it is known whether the ledger was restored.
         """
-        if not self._sought or elapsed < self._quiet_until:
-            return 0
-        return self._desk.performer.timing(tenant.integration).bookings
+        return not self._sought or elapsed < self._quiet_until
 
     async def _claim_once(self, wants: tuple[Want, ...]) -> bool:
         """Claim and start. True when it is worth while to ask again at once."""
