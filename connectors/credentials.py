@@ -7,7 +7,7 @@ from typing import Final, Protocol
 import msgspec
 
 from connectors.http import HttpSender
-from connectors.integrations import Integration, PlatformClient, System
+from connectors.integrations import Integration, PlatformClient
 from connectors.port import Clock, NoAnswer
 from connectors.secrets import SecretStore, Unreadable
 from connectors.tokens import (
@@ -80,7 +80,7 @@ class TokenCredentials:
 
     async def bearer(self, integration: Integration, refused: str | None = None) -> str | NoAnswer:
         """See `Credentials.bearer`."""
-        if integration.system is System.DKPLUS:
+        if integration.client is None:
             return self._static(integration, refused)
         key = _key(integration)
         if key is None:

@@ -5,23 +5,26 @@ What it promises to those above:
 - whether bytes may have left is known of every call (`NoAnswer.sent`), and `may_send` is asked
   as the last act before they do;
 - only the hosts it was given are called, verified, without redirects, proxies or cookies;
+- nothing in a URL or header can start a line of its own;
 - every call ends within its deadline and holds at most `BODY_MAX_BYTES` of an answer;
 - a remote failure never raises.
+
+Of aiohttp it uses connections and the parser of answers, not its session: that repeats requests,
+follows redirects, keeps cookies, and costs as much as all the rest of a call.
 """
 
 import asyncio
 import ipaddress
 import logging
+import re
 import socket
 import ssl
 from collections.abc import Callable, Mapping
-from contextvars import ContextVar
 from typing import Final, Protocol, Self
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_proto import ResponseHandler
-from aiohttp.connector import Connection
 from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
@@ -47,8 +50,13 @@ DNS_CACHE_S: Final = 60
 USER_AGENT: Final = "moment-sync"
 
 _LOG = logging.getLogger(__name__)
-_NO_TIMEOUT: Final = aiohttp.ClientTimeout(sock_connect=CONNECT_DEADLINE_S)  # ours is cheaper
+_CONNECTING: Final = aiohttp.ClientTimeout(sock_connect=CONNECT_DEADLINE_S)
 _EXPECTED: Final = (aiohttp.ClientError, HttpProcessingError, OSError)
+_HEAD: Final = re.compile(r"[\x20-\x7e\r\n]+")
+_TARGET: Final = re.compile(r"/[\x21\x24-\x7e]*")  # no blank, quote or fragment
+_BODYLESS: Final = ("GET", "HEAD", "DELETE")
+_INTERIM: Final = range(100, 200)  # "wait", "early hints": the answer is still to come
+_SWITCHING: Final = 101
 
 
 class HttpSender(Protocol):
@@ -75,50 +83,60 @@ class _TooLargeError(Exception):
     """The answer's body is larger than `BODY_MAX_BYTES`."""
 
 
-class _Guard:
-    """One call's last question before bytes leave, and whether they may have left."""
+class _Unsafe(Exception):  # noqa: N818 - a refusal of ours, not a failure
+    """What would be sent is not one request with these headers."""
 
-    __slots__ = ("body", "left", "may_send", "over")
 
-    def __init__(self, body: bytes | None, may_send: Callable[[], bool]) -> None:
-        self.body = body
+class _Call:
+    """One call: its last question before bytes leave, and whether they may have left."""
+
+    __slots__ = ("left", "may_send")
+
+    def __init__(self, may_send: Callable[[], bool]) -> None:
         self.may_send = may_send
         self.left = False
-        self.over = False
 
-    def open(self, protocol: ResponseHandler | None) -> None:
-        """Raise unless bytes may leave now; from here on they count as sent."""
-        if self.left or self.over:
-            # Cannot happen while aiohttp's own repetition is off; must never happen at all.
-            raise aiohttp.ClientConnectionError("a second request, or one after its call ended")
+    def open(self, protocol: ResponseHandler | None) -> asyncio.WriteTransport:
+        """The transport to write to, now; raises unless bytes may leave. They count as sent."""
         if protocol is None or not protocol.is_connected() or protocol.writing_paused:
             raise aiohttp.ClientConnectionError("the connection was closed while it was idle")
+        if protocol.should_close:
+            # What came without being asked for would be taken for the answer to this call.
+            raise aiohttp.ClientConnectionError("something came while the connection was idle")
         if not self.may_send():
             raise _DroppedError
+        transport = protocol.transport
+        assert transport is not None  # noqa: S101 - `is_connected` says so
         self.left = True
+        return transport
 
 
-_GUARD: ContextVar[_Guard] = ContextVar("guard")
+class _Origin:
+    """A scheme, host and port that may be called: what its requests have in common."""
 
+    __slots__ = ("head", "key")
 
-class _GuardedRequest(aiohttp.ClientRequest):
-    """A request that asks its guard between having a connection and writing to it.
+    def __init__(self, url: URL) -> None:
+        host = url.host_port_subcomponent
+        self.head = (
+            f" HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {USER_AGENT}\r\n"
+            "Accept-Encoding: gzip, deflate\r\n"
+        )
+        # Never sent: by it the connector knows whom to connect with.
+        self.key = aiohttp.ClientRequest("GET", url, loop=asyncio.get_running_loop())
 
-    aiohttp is told of no body, so that it writes the head here and now; the body follows in the
-    same breath. With a body of its own it would write both later, in a task that costs as much
-    as the rest of the sending.
-    """
-
-    async def send(self, conn: Connection) -> aiohttp.ClientResponse:
-        guard = _GUARD.get()
-        protocol, body = conn.protocol, guard.body
-        guard.open(protocol)
-        response = await super().send(conn)  # suspends nowhere without a body
-        if body and protocol is not None and protocol.transport is not None:
-            protocol.transport.write(body)
-            if len(body) > KEEPALIVE_BODY_BYTES:
-                protocol.force_close()
-        return response
+    def request(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes | None
+    ) -> bytes:
+        """The whole request as it goes out. Raises `_Unsafe` where it would be another one."""
+        lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
+        if body or method not in _BODYLESS:
+            lines.append(f"Content-Length: {len(body or b'')}\r\n")
+        head = f"{method} {target}{self.head}{''.join(lines)}\r\n"
+        ends = 5 + len(lines)
+        if not _HEAD.fullmatch(head) or head.count("\n") != ends or head.count("\r") != ends:
+            raise _Unsafe
+        return head.encode() + body if body else head.encode()
 
 
 class _PublicResolver(AbstractResolver):
@@ -155,8 +173,8 @@ class HttpSession:
     ) -> None:
         self._allowed = allowed_hosts
         self._private = private_hosts
-        self._approved: set[tuple[str, str, int | None]] = set()
-        self._session: aiohttp.ClientSession | None = None
+        self._approved: dict[str, _Origin] = {}
+        self._connector: aiohttp.TCPConnector | None = None
 
     def allow(self, allowed_hosts: frozenset[str], private_hosts: frozenset[str]) -> None:
         """Take other hosts from now on (the settings were read again)."""
@@ -165,23 +183,12 @@ class HttpSession:
         self._approved.clear()
 
     async def __aenter__(self) -> Self:
-        connector = aiohttp.TCPConnector(
+        self._connector = aiohttp.TCPConnector(
             limit=0,  # how much may be in flight is decided above, not here
             keepalive_timeout=KEEPALIVE_S,
             ttl_dns_cache=DNS_CACHE_S,
             resolver=_PublicResolver(lambda host: host in self._private),
         )
-        self._session = aiohttp.ClientSession(
-            connector=connector,
-            request_class=_GuardedRequest,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=_NO_TIMEOUT,
-            trust_env=False,
-            raise_for_status=False,
-            skip_auto_headers=("Content-Type",),
-            headers={"User-Agent": USER_AGENT, "Accept-Encoding": "gzip, deflate"},
-        )
-        _never_repeat(self._session)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -189,9 +196,9 @@ class HttpSession:
 
     async def close(self) -> None:
         """Close every connection. Calls in flight end as broken; later ones are dropped."""
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        connector, self._connector = self._connector, None
+        if connector is not None:
+            await connector.close()
 
     async def send(
         self,
@@ -210,49 +217,56 @@ class HttpSession:
         nothing else is left to do; False ends in `DROPPED`. Raises nothing but `CancelledError`;
         a cancelled call may have been sent.
         """
-        session = self._session
-        if session is None:
+        connector = self._connector
+        if connector is None:
             return _not_sent(NoAnswerKind.DROPPED, "the session is closed")
-        target = self._target(url)
-        if isinstance(target, str):
-            return _not_sent(NoAnswerKind.REFUSED, target)
-        guard = _Guard(body, may_send)
-        token = _GUARD.set(guard)
+        cut = url.find("/", url.find("//") + 2)
+        target = url[cut:] if cut > 0 else "/"
+        origin = self._origin(url[:cut] if cut > 0 else url)
+        if isinstance(origin, str):
+            return _not_sent(NoAnswerKind.REFUSED, origin)
+        if not _TARGET.fullmatch(target):
+            return _not_sent(NoAnswerKind.REFUSED, "not a URL")
+        this = _Call(may_send)
         try:
-            try:
-                async with asyncio.timeout(deadline_s):
-                    if body:
-                        headers = {**headers, "Content-Length": str(len(body))}
-                    return await _exchange(session, method, target, headers)
-            finally:
-                guard.over = True
+            async with asyncio.timeout(deadline_s):
+                request = origin.request(method, target, headers, body)
+                return await _exchange(connector, origin, request, method, this)
+        except _Unsafe:
+            return _not_sent(NoAnswerKind.REFUSED, "a header holds what no header may hold")
         except _DroppedError:
             return _not_sent(NoAnswerKind.DROPPED, "given up before it was sent")
         except _TooLargeError:
             return NoAnswer(kind=NoAnswerKind.TOO_LARGE, sent=True, reason="answer too large")
-        except Exception as error:  # whatever it is, only the guard knows whether bytes left
+        except Exception as error:  # whatever it is, only the call knows whether bytes left
             if not isinstance(error, _EXPECTED):
-                _LOG.exception("unexpected failure of an HTTP call")
-            return NoAnswer(kind=_kind(error, guard), sent=guard.left, reason=_reason(error))
-        finally:
-            _GUARD.reset(token)
+                _LOG.exception(
+                    "unexpected failure of an HTTP call", extra={"action": "call_failed"}
+                )
+            return NoAnswer(kind=_kind(error, this), sent=this.left, reason=_reason(error))
 
-    def _target(self, url: str) -> URL | str:
-        """The URL where it may be called, else why it may not."""
+    def _origin(self, text: str) -> _Origin | str:
+        """`scheme://host:port` where it may be called, else why it may not."""
+        found = self._approved.get(text)
+        if found is not None:
+            return found
         try:
-            target = URL(url, encoded=True)
-            origin = (target.scheme, target.raw_host or "", target.port)
+            url = URL(text, encoded=True)
+            refusal = self._refusal(url)
         except ValueError:
             return "not a URL"
-        if origin not in self._approved:
-            if (refusal := self._refusal(target)) is not None:
-                return refusal
-            # Judged once: parsing addresses would cost every call some microseconds.
-            self._approved.add(origin)
-        return target
+        if refusal is not None:
+            return refusal
+        # Judged once: parsing addresses would cost every call some microseconds.
+        self._approved[text] = found = _Origin(url)
+        return found
 
     def _refusal(self, url: URL) -> str | None:
         host, name = f"{url.host_subcomponent}:{url.port}", url.raw_host or ""
+        if url.raw_user is not None or url.raw_password is not None:
+            return "a URL with a user in it"
+        if url.raw_path_qs not in {"", "/"} or url.raw_fragment:
+            return "not a URL"
         if host not in self._allowed:
             return "the host is not one that may be called"
         if url.scheme != "https" and not (url.scheme == "http" and _is_loopback(name)):
@@ -263,18 +277,26 @@ class HttpSession:
 
 
 async def _exchange(
-    session: aiohttp.ClientSession, method: str, url: URL, headers: Mapping[str, str]
+    connector: aiohttp.TCPConnector, origin: _Origin, request: bytes, method: str, this: _Call
 ) -> Answer:
-    response = await session.request(method, url, headers=headers, allow_redirects=False)
+    connection = await connector.connect(origin.key, traces=[], timeout=_CONNECTING)
     try:
-        return Answer(
-            status=response.status,
-            headers=_headers(response),
-            body=await _bounded_body(response.content),
-        )
-    finally:
-        # Gives nothing back that was read to its end; cuts what was not.
-        response.close()
+        protocol = connection.protocol
+        transport = this.open(protocol)
+        assert protocol is not None  # noqa: S101 - else `open` has raised
+        protocol.set_response_params(skip_payload=method == "HEAD", read_until_eof=True)
+        transport.write(request)
+        if len(request) > KEEPALIVE_BODY_BYTES:
+            protocol.force_close()
+        message, content = await protocol.read()
+        while message.code in _INTERIM and message.code != _SWITCHING:
+            message, content = await protocol.read()
+        body = await _bounded_body(content)
+    except BaseException:
+        connection.close()
+        raise
+    connection.release()  # to be used again, or closed where more than the answer came
+    return Answer(status=message.code, headers=_headers(message.headers), body=body)
 
 
 async def _bounded_body(content: aiohttp.StreamReader) -> bytes:
@@ -289,33 +311,22 @@ async def _bounded_body(content: aiohttp.StreamReader) -> bytes:
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-def _headers(response: aiohttp.ClientResponse) -> dict[str, str]:
+def _headers(given: Mapping[str, str]) -> dict[str, str]:
     found: dict[str, str] = {}
-    for name, value in response.headers.items():
+    for name, value in given.items():
         key = name.lower()
         found[key] = f"{found[key]}, {value}" if key in found else value
     return found
-
-
-def _never_repeat(session: aiohttp.ClientSession) -> None:
-    """Turn off that aiohttp repeats a PUT or GET by itself on a dead kept-alive connection.
-
-    The switch is private, so its absence stops the start; the guard would refuse a second
-    request all the same.
-    """
-    if not hasattr(session, "_retry_connection"):
-        raise RuntimeError("this aiohttp has no _retry_connection: see how it repeats requests")
-    session._retry_connection = False  # noqa: SLF001 - there is no public way
 
 
 def _not_sent(kind: NoAnswerKind, reason: str) -> NoAnswer:
     return NoAnswer(kind=kind, sent=False, reason=reason)
 
 
-def _kind(error: Exception, guard: _Guard) -> NoAnswerKind:
+def _kind(error: Exception, this: _Call) -> NoAnswerKind:
     if isinstance(error, TimeoutError):
         return NoAnswerKind.TIMEOUT
-    return NoAnswerKind.BROKEN if guard.left else NoAnswerKind.REFUSED
+    return NoAnswerKind.BROKEN if this.left else NoAnswerKind.REFUSED
 
 
 def _reason(error: Exception) -> str:

@@ -8,14 +8,8 @@ from enum import StrEnum
 
 import msgspec
 
+from connectors.systems import System as System  # noqa: PLC0414 - part of an integration's shape
 from schemas.events import EntityType
-
-
-class System(StrEnum):
-    """The accounting systems that are written to."""
-
-    SPAREBANK1 = "sparebank1"
-    DKPLUS = "dkplus"
 
 
 class DataType(StrEnum):
@@ -97,6 +91,8 @@ class Integration(msgspec.Struct, frozen=True, kw_only=True):
         ItemCodeSource.EXTERNAL_REVENUE_CLASS,
         ItemCodeSource.VAT_CODE,
     )
+
+    options: dict[str, str] = {}  # of systems whose settings are told by their registration
 
     def carries(self, data_type: DataType) -> bool:
         """Whether this data type is switched on."""

@@ -19,7 +19,7 @@ import msgspec
 from connectors.attempts import Attempt, Exchange, Intend, SendPermit
 from connectors.credentials import Credentials
 from connectors.http import HttpSender
-from connectors.integrations import Integration, System
+from connectors.integrations import Integration
 from connectors.port import (
     Answer,
     Call,
@@ -105,7 +105,10 @@ class Runner:
         cache: ReferenceCache,
         clock: Clock,
         deadline_s: float,
+        heard: Callable[[Integration, Exchange], None] = lambda _whose, _what: None,
     ) -> None:
+        """`heard` is told of every call that has ended; it must neither block nor raise."""
+        self._heard = heard
         self._connector = connector
         self._http = http
         self._credentials = credentials
@@ -155,7 +158,10 @@ class Runner:
         try:
             verdict: T = await self._drive(begin(), run)
         except Exception as bug:  # a flow must not take the worker down, nor be lost
-            _LOG.exception("a flow failed", extra={"integration": run.integration.id})
+            _LOG.exception(
+                "a flow failed",
+                extra={"action": "flow_failed", "integration": run.integration.id},
+            )
             verdict = broken(run, bug)
         return Attempt(verdict=_cleared(verdict, run.secrets), exchanges=tuple(run.exchanges))
 
@@ -273,14 +279,14 @@ class Runner:
             run.left = before
         run.secrets.add(token or "")
         exchange = _told(request, cleared(target, run.secrets), reply, run.secrets)
-        run.keep(
-            msgspec.structs.replace(
-                exchange,
-                kind=_READ if intent is None else intent.kind,
-                seconds=self._clock.elapsed() - begun,
-                written=intent is not None and left,
-            )
+        exchange = msgspec.structs.replace(
+            exchange,
+            kind=_READ if intent is None else intent.kind,
+            seconds=self._clock.elapsed() - begun,
+            written=intent is not None and left,
         )
+        run.keep(exchange)
+        self._heard(run.integration, exchange)
         return reply
 
 
@@ -307,7 +313,7 @@ def _headers(request: Request, integration: Integration, token: str | None) -> d
     headers = {"Accept": "application/json"}
     if token is not None:
         headers["Authorization"] = f"Bearer {token}"
-    if request.company_scoped and integration.system is System.SPAREBANK1:
+    if request.company_scoped and integration.company_key:
         headers["CompanyKey"] = integration.company_key
     if request.body is not None:
         headers["Content-Type"] = "application/json"

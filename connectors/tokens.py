@@ -14,6 +14,7 @@ import msgspec
 
 from connectors.backoff import retry_after_seconds
 from connectors.integrations import PlatformClient
+from connectors.known_secrets import remember
 from connectors.port import Answer, Hold, NoAnswer, NoAnswerKind, Retry
 from connectors.redaction import excerpt
 from schemas.failures import Failure, FailureCode
@@ -122,6 +123,7 @@ def read_token(answer: Answer | NoAnswer, *, asked_at: float, now: datetime) -> 
         return _not_understood(answer)
     if not _HEADER_SAFE.fullmatch(found.access_token):
         return _not_understood(answer)
+    remember(found.access_token)
     life = max(found.expires_in, 1.0)
     return Token(
         value=found.access_token,

@@ -39,6 +39,8 @@ _CARRIED = (
     "partitionkey",
 )
 _HEADERS = {f"ce_{name}": name for name in (*_REQUIRED, "subject", *_CARRIED)}
+# W3C Trace Context, as tracing producers put it on records beside or instead of the event's own.
+_TRACE = frozenset({"traceparent", "tracestate"})
 # CloudEvents 1.0 section 2 forbids these in strings, and PostgreSQL cannot keep the first.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
@@ -105,13 +107,18 @@ def open_envelope(record: Record) -> Envelope:
 
     A `content-type` of `application/cloudevents+json` says structured; any of the four required
     `ce_*` headers says binary; else the value must be a JSON object with `specversion`.
-    Header names in any letter case; of repeated ones the last counts.
+    Header names in any letter case; of repeated ones the last counts. An event without a trace of
+    its own has that of the record's plain `traceparent` header.
     """
     attributes, content_type = _from_headers(record.headers)
     if not record.value:
         return Envelope(attributes=attributes, problem="the value is empty")
     if content_type.startswith(_STRUCTURED_PREFIX) or attributes.keys().isdisjoint(_REQUIRED):
-        return _open_structured(record.value)
+        opened = _open_structured(record.value)
+        if not _TRACE.isdisjoint(attributes) and "traceparent" not in opened.attributes:
+            carried = _judged({name: attributes[name] for name in _TRACE & attributes.keys()}, b"")
+            opened.attributes.update(carried.attributes)
+        return opened
     return _judged(attributes, record.value)
 
 
@@ -184,6 +191,7 @@ def _written(attributes: Attributes) -> dict[str, str]:
 
 def _from_headers(headers: tuple[tuple[str, bytes], ...]) -> tuple[dict[str, str], bytes]:
     attributes: dict[str, str] = {}
+    carried: dict[str, str] = {}
     content_type = b""
     for raw_name, raw in headers:
         name = raw_name.lower()
@@ -195,7 +203,10 @@ def _from_headers(headers: tuple[tuple[str, bytes], ...]) -> tuple[dict[str, str
                 attributes[attribute] = "\x00"  # refused, or left out, as any control character
         elif name == "content-type":
             content_type = (raw or b"").strip().lower()
-    return attributes, content_type
+        elif name in _TRACE and raw and raw.isascii():
+            # Of whoever sent the record; what the event itself says counts, wherever it stands.
+            carried[name] = raw.decode()
+    return {**carried, **attributes} if carried else attributes, content_type
 
 
 def _open_structured(value: bytes) -> Envelope:

@@ -40,7 +40,8 @@ class CommandData(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omi
 
     `edit` only with replay: by path, a text, a number (Decimal) or None. `invoices_from` only
     with resync: bring invoices over from that date too. `force` replays what was replayed in
-    vain five times.
+    vain five times. `replays`, only with replay: one for each of `deliveries`, how often it had
+    been replayed when this was asked for; what was replayed since is left as it is.
     """
 
     by: str
@@ -51,6 +52,7 @@ class CommandData(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omi
     edit: dict[str, Any] = {}  # of EditValue: msgspec takes no union of text and Decimal
     invoices_from: date | None = None
     force: bool = False
+    replays: tuple[int, ...] = ()
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
@@ -180,6 +182,10 @@ def _refuse_options(kind: CommandKind, command: CommandData) -> Failure | None:
         return invalid("$.invoicesFrom", "goes only with resync")
     if command.force and kind is not CommandKind.REPLAY:
         return invalid("$.force", "goes only with replay")
+    if command.replays and kind is not CommandKind.REPLAY:
+        return invalid("$.replays", "goes only with replay")
+    if command.replays and len(command.replays) != len(command.deliveries):
+        return invalid("$.replays", "not one for each of deliveries")
     return None
 
 

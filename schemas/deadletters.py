@@ -5,6 +5,7 @@ they came with it. Ours follow, `moment-sync-letter-id` first, so everything bef
 header is the original's and everything from it on is this letter's.
 """
 
+import unicodedata
 from datetime import datetime
 
 import msgspec
@@ -26,6 +27,7 @@ MAX_FACT_BYTES = 1_024
 # What a person needs of an answer is at its beginning, in bytes.
 MAX_RESPONSE_BYTES = 16 * 1024
 _TEXTS = ("text", "action", "response")
+_INSTEAD = ("\ufffd", " ")  # of what has no picture; of what is only space
 # Cut in this order until the headers fit.
 _CUT_ORDER = ("response", "text", "action")
 
@@ -133,7 +135,7 @@ def _fitting(facts: dict[str, str | None]) -> list[tuple[str, bytes]]:
         name: value if name in _TEXTS else _cut(value, MAX_FACT_BYTES)
         for name, text in facts.items()
         if text is not None
-        for value in [text.encode(errors="replace")]
+        for value in [_shown(text, name in _TEXTS).encode(errors="replace")]
     }
     if "response" in encoded:
         encoded["response"] = _cut(encoded["response"], MAX_RESPONSE_BYTES)
@@ -143,6 +145,21 @@ def _fitting(facts: dict[str, str | None]) -> list[tuple[str, bytes]]:
         if excess > 0 and name in encoded:
             encoded[name] = _cut(encoded[name], max(0, len(encoded[name]) - excess))
     return list(encoded.items())
+
+
+def _shown(text: str, quotes: bool) -> str:
+    """Without what would steer whoever shows the header: ours quote answers and events.
+
+    Texts keep their lines. Of names only control characters go, which no entity has: they stay
+    what they are.
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if _harmless(char, quotes) else _INSTEAD[char.isspace()] for char in text)
+
+
+def _harmless(char: str, quotes: bool) -> bool:
+    return char.isprintable() or char == "\n" if quotes else unicodedata.category(char) != "Cc"
 
 
 def _cut(value: bytes, limit: int) -> bytes:

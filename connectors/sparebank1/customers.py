@@ -104,6 +104,9 @@ class _Delivery:
         if isinstance(read, dict):
             return (yield from self._change(read, currency_id))
         if read is None and not answer.names_guid:
+            if self.job.itself is not None and not self.job.post:
+                # The ledger knows it: it may be this that is refused, and reads may show it later.
+                return uncertain(intent, answer.answer)
             return answer.verdict
         return unexplained(intent, answer, read)
 

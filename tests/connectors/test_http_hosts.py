@@ -82,6 +82,12 @@ def test_no_cookie_is_kept() -> None:
         ("https://elsewhere.example:444/x", True),
         ("https://10.0.0.1/x", False),
         ("https://[::ffff:10.0.0.1]/x", False),
+        ("https://elsewhere.example@other.example/x", True),
+        ("https://user:word@elsewhere.example/x", True),
+        ("https://elsewhere.example\\@other.example/x", True),
+        ("https://elsewhere.example?x=/../y", True),
+        ("https://elsewhere.example#x/y", True),
+        ("//elsewhere.example/x", True),
         ("ftp://elsewhere.example:443/x", True),
         ("https://elsewhere.example:port/x", True),
         ("https://[nonsense/x", True),
@@ -210,12 +216,12 @@ def aiohttp_exceptions() -> list[type[Exception]]:
 
 
 class _Raising:
-    """A session whose request ends with one given exception."""
+    """A connector whose connecting ends with one given exception."""
 
     def __init__(self, error: Exception) -> None:
         self._error = error
 
-    async def request(self, *_: object, **__: object) -> None:
+    async def connect(self, *_: object, **__: object) -> None:
         raise self._error
 
     async def close(self) -> None:
@@ -234,7 +240,7 @@ def test_no_exception_of_aiohttp_escapes(
             if kind.__module__.endswith("client_exceptions"):
                 error.__dict__.setdefault(name, OSError(1, "made up"))
         session = session_for("http://127.0.0.1:9")
-        session._session = _Raising(error)  # type: ignore[assignment]
+        session._connector = _Raising(error)  # type: ignore[assignment]
         reply = await call(session, "http://127.0.0.1:9/")
         assert isinstance(reply, NoAnswer)
         assert not reply.sent
@@ -250,23 +256,49 @@ def test_a_bug_within_the_library_is_logged_and_does_not_escape(
 ) -> None:
     async def main() -> None:
         session = session_for("http://127.0.0.1:9")
-        session._session = _Raising(AssertionError())  # type: ignore[assignment]
+        session._connector = _Raising(AssertionError())  # type: ignore[assignment]
         no_answer(await call(session, "http://127.0.0.1:9/"), NoAnswerKind.REFUSED, sent=False)
 
     asyncio.run(main())
     assert background_errors.take("unexpected failure")
 
 
-def test_a_reason_quotes_no_header(background_errors: BackgroundErrors) -> None:
+@pytest.mark.parametrize("bad", ["hush\nhush", "hush\r\nX: y", "hush\0", "hush\x1b[31m", "hüsh"])
+@pytest.mark.parametrize("where", ["value", "name"])
+def test_a_header_that_would_be_another_request_is_not_sent_and_not_quoted(
+    bad: str, where: str
+) -> None:
     async def main() -> None:
         async with raw_server(answering(OK)) as raw, session_for(raw.url) as session:
-            reply = await call(session, raw.url, headers={"Authorization": "Bearer hush\nhush"})
-            assert isinstance(reply, NoAnswer)
+            headers = {"Authorization": bad} if where == "value" else {bad: "x"}
+            reply = await call(session, raw.url, headers=headers)
+            no_answer(reply, NoAnswerKind.REFUSED, sent=False)
             assert "hush" not in repr(reply)
             assert raw.received == b""
 
     asyncio.run(main())
-    assert len(background_errors.take("unexpected failure")) == 1
+
+
+@pytest.mark.parametrize(
+    "target", ["/a b", "/a\r\nX: y", "/a\tb", "/a#b", "/ä", "/a\0", '/"', "/\x1b[31m"]
+)
+def test_a_target_that_would_be_another_request_is_not_sent(target: str) -> None:
+    async def main() -> None:
+        async with raw_server(answering(OK)) as raw, session_for(raw.url) as session:
+            no_answer(await call(session, raw.url + target), NoAnswerKind.REFUSED, sent=False)
+            assert raw.received == b""
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("target", ["", "/"])
+def test_a_url_without_a_path_asks_for_the_root(target: str) -> None:
+    async def main() -> None:
+        async with raw_server(answering(OK)) as raw, session_for(raw.url) as session:
+            assert isinstance(await call(session, raw.url + target), Answer)
+            assert raw.received.startswith(b"POST / HTTP/1.1\r\n")
+
+    asyncio.run(main())
 
 
 def test_a_connection_that_breaks_between_taking_and_writing_is_not_written_to() -> None:
@@ -277,7 +309,7 @@ def test_a_connection_that_breaks_between_taking_and_writing_is_not_written_to()
             asked.append("asked")
             return True
 
-        guard = http._Guard(b"x", may_send)
+        guard = http._Call(may_send)
         gone = ResponseHandler(asyncio.get_running_loop())
         for protocol in (None, gone):
             with pytest.raises(ClientConnectionError):

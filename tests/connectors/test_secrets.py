@@ -2,7 +2,7 @@ import os
 from pathlib import Path
 
 from connectors.integrations import Secret
-from connectors.secrets import SECRET_MAX_BYTES, SecretStore, Unreadable
+from connectors.secrets import BELIEVED_S, SECRET_MAX_BYTES, SecretStore, Unreadable
 
 
 def test_a_secret_comes_from_a_file_without_the_white_space_around_it(tmp_path: Path) -> None:
@@ -39,6 +39,24 @@ def test_a_change_that_leaves_no_mark_is_found_when_asked_for_anew(tmp_path: Pat
     os.utime(file, ns=(facts.st_atime_ns, facts.st_mtime_ns))
     assert store.read(secret) == "one"
     assert store.read(secret, anew=True) == "two"
+
+
+def test_with_a_clock_a_file_is_looked_at_once_in_a_while(tmp_path: Path) -> None:
+    """Every call asks for its token; what was found to be gone is looked at each time."""
+    file = tmp_path / "token"
+    secret = Secret(file=str(file))
+    now = [100.0]
+    store = SecretStore({}, lambda: now[0])
+    assert isinstance(store.read(secret), Unreadable)
+    file.write_text("one")
+    assert store.read(secret) == "one"
+    file.write_text("three")
+    now[0] += BELIEVED_S / 2
+    assert store.read(secret) == "one"
+    assert store.read(secret, anew=True) == "three"
+    file.unlink()
+    now[0] += BELIEVED_S * 1.5
+    assert isinstance(store.read(secret), Unreadable)
 
 
 def test_what_cannot_be_read_is_told_and_never_raised(tmp_path: Path) -> None:

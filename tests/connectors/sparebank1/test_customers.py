@@ -254,6 +254,19 @@ def test_a_refused_create_is_looked_up_and_what_is_there_is_brought_to_state() -
     assert books.writes == ["POST customers", "PUT customers"]
 
 
+def test_a_refused_create_of_what_the_ledger_knows_is_in_doubt_and_refused_only_the_next_time() -> (
+    None
+):
+    """Right after its creation reads may not show it yet: its own number is what is taken."""
+    books = FakeBooks()
+    for post, kind in ((0, Unsure), (1, Refused)):
+        gone = answer({"Message": "not found"}, 404)
+        books.script("GET customers", gone, answer([]), answer([]))
+        books.script("POST customers", answer({"Message": "taken"}, 400))
+        known = Reference(id="999", number="100042")
+        assert isinstance(books.deliver(customer(name="Nordlys AS"), itself=known, post=post), kind)
+
+
 @pytest.mark.parametrize(
     "body",
     [
