@@ -35,6 +35,7 @@ class Act:
         self.now = now
         self.progress = partly  # where the next transaction goes on
         self.done = True  # whether nothing is left for another transaction
+        self.lane: int | None = None  # where it goes on, if not here
         self.woken: set[str] = set()
         self.resumed: set[str] = set()
         self._audit: list[dict[str, Any]] = []
@@ -61,6 +62,11 @@ class Act:
                 "detail": msgspec.json.encode({"command": command, **known}),
             }
         )
+
+    def go_on_in(self, lane: int) -> None:
+        """Leave the rest to the owner of another lane."""
+        self.done, self.lane = False, lane
+        self.progress += 1
 
     def flush(self) -> None:
         """Write the audit."""

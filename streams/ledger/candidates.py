@@ -1,17 +1,28 @@
 """Which ready deliveries may be decided now, oldest first, and what their books already hold."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import (
+    ARRAY,
+    Connection,
+    Select,
+    String,
+    bindparam,
+    func,
+    literal_column,
+    select,
+    true,
+)
 
 from connectors.integrations import DATA_TYPE
 from schemas.events import EntityType
 from schemas.failures import Failure
 from streams.core.model import EntityRow
 from streams.core.states import State
-from streams.ledger.holds import HoldRow, load_holds, take_probe
-from streams.ledger.intake import insert_new
+from streams.ledger.holds import load_holds, take_probe
+from streams.ledger.inserting import insert_new
 from streams.ledger.rows import (
     StoredDelivery,
     delivery_of,
@@ -21,7 +32,8 @@ from streams.ledger.rows import (
     stored,
 )
 from streams.ledger.rules import Moment
-from streams.ledger.tables import bookings, books, deliveries, holds
+from streams.ledger.statements import Among, Statement
+from streams.ledger.tables import bookings, books, deliveries, holds, inbox
 from streams.ledger.work import Want
 
 PROBES_READ = 20  # some of the oldest may turn out to wait for a parent
@@ -29,34 +41,67 @@ HELD_A_CLAIM = 200  # deliveries of a held integration that are told so in one t
 
 
 def candidates(
-    connection: Connection, want: Want, own: frozenset[int], now: Moment, held_now: HoldRow | None
-) -> tuple[list[StoredDelivery], bool]:
-    """The oldest ready deliveries of one integration in our lanes, and whether there may be more.
+    connection: Connection,
+    wants: Sequence[Want],
+    own: frozenset[int],
+    now: Moment,
+    left: Mapping[str, int],
+) -> dict[str, tuple[list[StoredDelivery], bool]]:
+    """By integration: its oldest ready deliveries in our lanes, and whether there may be more.
 
-    Bookings are read apart, only as many as there are free slots: ten thousand invoices that
-    wait for their turn hold up no customer.
+    Bookings are read apart, only as many as there are free slots (`left`): ten thousand invoices
+    that wait for their turn hold up no customer.
     """
-    if want.probe:
-        return _probe(connection, want, own, now), False
-    if want.held is not None:
-        return _untold(connection, want, own, want.held)
-    if held_now is not None and (held_now.failure is not None or held_now.paused(now.wall)):
-        return [], False  # held since the want was made: nothing goes before it is looked at anew
-    _lock_slots(connection, want)
-    spare = want.spare
-    wanted = want.sends + spare
-    carried = [kind for kind, data in DATA_TYPE.items() if want.integration.carries(data)]
-    kinds = [kind for kind in carried if kind is not EntityType.INVOICE]
-    others = _ready(connection, want, own, wanted, kinds) if kinds else []
-    free = 0
-    if EntityType.INVOICE in carried:
-        free = min(bookings_left(connection, want), want.sends)
-    invoices: list[StoredDelivery] = []
-    if free > 0:
-        invoices = _ready(connection, want, own, free + spare, [EntityType.INVOICE])
-    full = len(others) == wanted or (free > 0 and len(invoices) == free + spare)
-    both = sorted([*others, *invoices], key=lambda d: d.ordinal)
-    return both, full
+    held_now = load_holds(connection)
+    found: dict[str, tuple[list[StoredDelivery], bool]] = {}
+    free: list[Want] = []
+    for want in sorted(wants, key=lambda want: want.integration.id):
+        # In one order for all workers, since a probe locks the hold of its integration.
+        name = want.integration.id
+        hold = held_now.get(name)
+        if hold is not None and hold.quiet(now):
+            found[name] = [], False
+        elif want.probe:
+            found[name] = _probe(connection, want, own, now), False
+        elif want.held is not None:
+            found[name] = _untold(connection, want, own, want.held)
+        elif hold is not None and (hold.failure is not None or hold.paused(now.wall)):
+            found[name] = [], False  # held since the want was made: it is looked at anew first
+        else:
+            free.append(want)
+    return found | _oldest(connection, free, own, left)
+
+
+def _oldest(
+    connection: Connection, wants: Sequence[Want], own: frozenset[int], left: Mapping[str, int]
+) -> dict[str, tuple[list[StoredDelivery], bool]]:
+    others: dict[str, int] = {}
+    invoices: dict[str, int] = {}
+    for want in wants:
+        name = want.integration.id
+        others[name] = want.sends + want.spare
+        slots = min(left.get(name, 0), want.sends)
+        if slots > 0:
+            invoices[name] = slots + want.spare
+    by_name: dict[str, list[StoredDelivery]] = {want.integration.id: [] for want in wants}
+    for kind, data in DATA_TYPE.items():
+        most = invoices if kind is EntityType.INVOICE else others
+        carrying = [want.integration.id for want in wants if want.integration.carries(data)]
+        limits = {name: most[name] for name in carrying if name in most}
+        for delivery in _ready(connection, limits, own, kind):
+            by_name[delivery.integration].append(delivery)
+    found = {}
+    for name, some in by_name.items():
+        booked = [d for d in some if d.entity_type is EntityType.INVOICE]
+        rest = [d for d in some if d.entity_type is not EntityType.INVOICE]
+        rest = sorted(rest, key=_by_ordinal)[: others[name]]
+        full = len(rest) == others[name] or (bool(booked) and len(booked) == invoices[name])
+        found[name] = sorted([*rest, *booked], key=_by_ordinal), full
+    return found
+
+
+def _by_ordinal(delivery: StoredDelivery) -> int:
+    return delivery.ordinal
 
 
 def _probe(
@@ -68,7 +113,9 @@ def _probe(
     if row is None or row.failure is None:
         return []
     kinds = [kind for kind in carried if not row.kind or kind.value == row.kind]
-    found = _ready(connection, want, own, PROBES_READ, kinds) if kinds else []
+    limits = {want.integration.id: PROBES_READ}
+    some = [d for kind in kinds for d in _ready(connection, limits, own, kind)]
+    found = sorted(some, key=_by_ordinal)[:PROBES_READ]
     if not found:
         return []
     name = want.integration.id
@@ -76,12 +123,17 @@ def _probe(
     return found if taken is not None else []
 
 
-def bookings_left(connection: Connection, want: Want) -> int:
-    """How many more bookings of the integration may be in flight, over all workers."""
-    if want.bookings <= 0:
-        return 0
-    sending = connection.execute(_BOOKINGS, {"name": want.integration.id}).scalar_one()
-    return max(0, want.bookings - int(sending))
+def bookings_left(connection: Connection, wants: Sequence[Want]) -> dict[str, int]:
+    """How many more bookings of each integration may be in flight, over all workers.
+
+    Their slots are locked first, in one order for all workers: they stay counted until the end.
+    """
+    asked = {want.integration.id: want.bookings for want in wants if want.bookings > 0}
+    if not asked:
+        return {}
+    _lock_slots(connection, sorted(asked))
+    sending: dict[str, int] = dict(_BOOKINGS.rows(connection, {}))
+    return {name: max(0, most - sending.get(name, 0)) for name, most in asked.items()}
 
 
 def held_cause(failure: Failure) -> str:
@@ -98,15 +150,13 @@ def merge_bookings(
     Returns when each was booked (wall clock), by entity key.
     """
     booked_at: dict[str, float] = {}
-    for row in connection.execute(_BOOKED, {"books": books, "numbers": list(keys)}):
-        key = keys[row.number]
+    values = {"books": books, "numbers": list(keys)}
+    for number, reference, content, at in _BOOKED.rows(connection, values):
+        key = keys[number]
         rows[key] = msgspec.structs.replace(
-            rows[key],
-            in_books=True,
-            reference=reference_of(row.reference),
-            content=row.content,
+            rows[key], in_books=True, reference=reference_of(reference), content=content
         )
-        booked_at[key] = row.booked_at
+        booked_at[key] = at
     return booked_at
 
 
@@ -115,13 +165,7 @@ def look_ups_until(connection: Connection, integrations: set[str]) -> dict[str, 
 
     Another worker may have found since that the ledger was restored.
     """
-    rows = connection.execute(_LOOK_UPS_UNTIL, {"names": sorted(integrations)})
-    return {row.integration: row.look_up_until for row in rows}
-
-
-_LOOK_UPS_UNTIL = select(books.c.integration, books.c.look_up_until).where(
-    books.c.integration.in_(bindparam("names", expanding=True))
-)
+    return dict(_LOOK_UPS_UNTIL.rows(connection, {"names": sorted(integrations)}))
 
 
 def _untold(
@@ -138,63 +182,109 @@ def _untold(
     found = [
         delivery_of(row)
         for kind in EntityType
-        for row in connection.execute(_UNTOLD, {**values, "kind": kind.value})
+        for row in _UNTOLD.rows(connection, {**values, "kind": kind.value})
     ]
     oldest = sorted(found, key=lambda d: d.ordinal)[:HELD_A_CLAIM]
     return oldest, len(oldest) == HELD_A_CLAIM
 
 
-def _lock_slots(connection: Connection, want: Want) -> None:
-    """Serialise claims of one integration between workers: its slots are counted below."""
+def _lock_slots(connection: Connection, names: list[str]) -> None:
+    """Serialise claims of an integration between workers: its slots are counted next."""
     if connection.dialect.name != "postgresql":
         return
-    name = want.integration.id
-    query = select(holds.c.integration).where(holds.c.integration == name).with_for_update()
-    if connection.execute(query).first() is None:
-        connection.execute(insert_new(connection, holds), {"integration": name})
-        connection.execute(query)
+    there = {row[0] for row in _SLOTS.rows(connection, {"names": names})}
+    missing = [name for name in names if name not in there]
+    if missing:
+        connection.execute(insert_new(connection, holds), [{"integration": n} for n in missing])
+        _SLOTS.rows(connection, {"names": missing})
 
 
 def _ready(
-    connection: Connection,
-    want: Want,
-    own: frozenset[int],
-    limit: int,
-    kinds: Sequence[EntityType],
+    connection: Connection, limits: Mapping[str, int], own: frozenset[int], kind: EntityType
 ) -> list[StoredDelivery]:
-    """The oldest of these kinds. Each is read alone: so the index has them in order already."""
-    values = {"name": want.integration.id, "lanes": list(own), "most": limit}
-    found = [
+    """The oldest of one kind, of each integration at most as many as its limit says.
+
+    A kind is read alone, so that the index has it in order already.
+    """
+    by_limit: dict[int, list[str]] = {}
+    for name, limit in limits.items():
+        by_limit.setdefault(limit, []).append(name)
+    values = {"lanes": list(own), "kind": kind.value}
+    return [
         delivery_of(row)
-        for kind in kinds
-        for row in connection.execute(_READY, {**values, "kind": kind.value})
+        for limit, names in by_limit.items()
+        for row in _READY.rows(connection, {**values, "names": names, "most": limit})
     ]
-    return sorted(found, key=lambda d: d.ordinal)[:limit]
 
 
-# Built once: composing a statement of this many columns costs more than running it.
-_READY_HERE = stored.where(
-    state_is(State.READY),
-    deliveries.c.integration == bindparam("name"),
-    deliveries.c.entity_type == bindparam("kind"),
-    deliveries.c.lane.in_(bindparam("lanes", expanding=True)),
-)
-_READY = _READY_HERE.order_by(deliveries.c.ordinal).limit(bindparam("most"))
-_UNTOLD = (
-    _READY_HERE.where(deliveries.c.told.not_like(bindparam("told")))
+def _ready_statement() -> Statement:
+    """The oldest ready deliveries of many integrations, each with a limit of its own."""
+    at_hand = deliveries.alias("at_hand")
+
+    def oldest(name: Any) -> Select[Any]:
+        return (
+            select(at_hand.c.ordinal)
+            .where(
+                literal_column("at_hand.state = 'ready'"),
+                at_hand.c.integration == name,
+                at_hand.c.entity_type == bindparam("kind"),
+                Among(at_hand.c.lane, "lanes"),
+            )
+            .order_by(at_hand.c.ordinal)
+            .limit(bindparam("most"))
+        )
+
+    listed = func.json_each(bindparam("names")).table_valued("value", name="wanted")
+    unnested = (
+        func.unnest(bindparam("names", type_=ARRAY(String)))
+        .table_valued("value", name="wanted")
+        .render_derived()
+    )
+    lateral = oldest(unnested.c.value).correlate(unnested).lateral("oldest")
+    columns = stored.selected_columns
+    event = inbox.c.event_pk == deliveries.c.event_pk
+    return Statement(
+        select(*columns).select_from(
+            listed.join(
+                deliveries, deliveries.c.ordinal.in_(oldest(listed.c.value).correlate(listed))
+            ).join(inbox, event)
+        ),
+        on_postgresql=select(*columns).select_from(
+            unnested.join(lateral, true())
+            .join(deliveries, deliveries.c.ordinal == lateral.c.ordinal)
+            .join(inbox, event)
+        ),
+    )
+
+
+_READY = _ready_statement()
+_UNTOLD = Statement(
+    stored.where(
+        state_is(State.READY),
+        deliveries.c.integration == bindparam("name"),
+        deliveries.c.entity_type == bindparam("kind"),
+        Among(deliveries.c.lane, "lanes"),
+        deliveries.c.told.not_like(bindparam("told")),
+    )
     .order_by(deliveries.c.ordinal)
     .limit(bindparam("most"))
 )
-_BOOKINGS = (
-    select(func.count())
-    .select_from(deliveries)
-    .where(
-        is_sending,
-        deliveries.c.integration == bindparam("name"),
-        deliveries.c.entity_type == EntityType.INVOICE.value,
+_BOOKINGS = Statement(
+    select(deliveries.c.integration, func.count())
+    .where(is_sending, deliveries.c.entity_type == literal_column("'invoice'"))
+    .group_by(deliveries.c.integration)
+)
+_BOOKED = Statement(
+    select(bookings.c.number, bookings.c.reference, bookings.c.content, bookings.c.booked_at).where(
+        bookings.c.books == bindparam("books"), Among(bookings.c.number, "numbers")
     )
 )
-_BOOKED = select(bookings).where(
-    bookings.c.books == bindparam("books"),
-    bookings.c.number.in_(bindparam("numbers", expanding=True)),
+_LOOK_UPS_UNTIL = Statement(
+    select(books.c.integration, books.c.look_up_until).where(Among(books.c.integration, "names"))
+)
+_SLOTS = Statement(
+    select(holds.c.integration)
+    .where(Among(holds.c.integration, "names"))
+    .order_by(holds.c.integration)
+    .with_for_update()
 )

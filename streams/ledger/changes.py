@@ -1,19 +1,20 @@
 """Changes gathered while a batch is decided, written with few statements at its end."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Insert, Table, Update, bindparam, update
+from sqlalchemy import Connection, Insert, bindparam, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from schemas.outcomes import FINAL, OutcomeKind
 from streams.core.model import Sibling
 from streams.core.states import State, move
-from streams.ledger.noted import Noted
+from streams.ledger.noted import Noted, died_of
 from streams.ledger.rows import StoredDelivery, pack_headers, to_json
 from streams.ledger.rules import Moment, Rules, Tell
+from streams.ledger.statements import Statement
 from streams.ledger.tables import deliveries, entities, outbox
 
 FINAL_STATES = frozenset(
@@ -80,7 +81,7 @@ class Changes:
         self._noted.add(
             delivery, kind, self.now.wall, facts.get("failure"), facts.get("changes", ())
         )
-        self.delivery(delivery.ordinal, outcomes=nth)
+        self.delivery(delivery.ordinal, outcomes=nth, **died_of(kind, facts.get("failure")))
         if kind in FINAL:
             self.delivery(delivery.ordinal, final_id=told.outcome_id)
         for record in told.records:
@@ -122,55 +123,71 @@ class Changes:
 
     def flush(self, connection: Connection) -> None:
         """Write everything: one statement for each set of columns that was touched."""
-        _update_by(connection, deliveries, "ordinal", self._deliveries)
-        _upsert_entities(connection, self._entities)
-        if self._outbox:
-            connection.execute(outbox.insert(), self._outbox)
+        _each_shape(connection, _update_delivery, "b_key", self._deliveries)
+        _each_shape(connection, _upsert_entity, "entity_key", self._entities)
+        _OUTBOX.each(connection, self._outbox)
         self._noted.flush(connection)
 
 
-def _update_by(
-    connection: Connection, table: Table, key: str, rows: dict[Any, dict[str, Any]]
+def _each_shape(
+    connection: Connection,
+    statement: Callable[[tuple[str, ...]], Statement],
+    key: str,
+    rows: Mapping[Any, dict[str, Any]],
 ) -> None:
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for identity, columns in rows.items():
         if columns:
-            shape = tuple(sorted(columns))
-            groups.setdefault(shape, []).append({"b_key": identity, **columns})
+            groups.setdefault(tuple(sorted(columns)), []).append({key: identity, **columns})
     for shape, values in groups.items():
-        connection.execute(_update(table, key, shape), values)
+        statement(shape).each(connection, values)
 
 
-# Few sets of columns are ever touched together; composing a statement costs more than running it.
+# Few sets of columns are ever touched together.
 @lru_cache(maxsize=256)
-def _update(table: Table, key: str, shape: tuple[str, ...]) -> Update:
-    return (
-        update(table)
-        .where(table.c[key] == bindparam("b_key"))
+def _update_delivery(shape: tuple[str, ...]) -> Statement:
+    return Statement(
+        update(deliveries)
+        .where(deliveries.c.ordinal == bindparam("b_key"))
         .values({name: bindparam(name) for name in shape})
     )
 
 
 @lru_cache(maxsize=256)
-def _upsert_entity(dialect_name: str, shape: tuple[str, ...]) -> Insert:
-    insert = (sqlite if dialect_name == "sqlite" else postgresql).insert(entities)
+def _upsert_entity(shape: tuple[str, ...]) -> Statement:
+    return Statement(
+        _upsert_composed(sqlite.insert(entities), shape),
+        on_postgresql=_upsert_composed(postgresql.insert(entities), shape),
+    )
+
+
+def _upsert_composed(insert: Any, shape: tuple[str, ...]) -> Insert:
+    insert = insert.values({name: bindparam(name) for name in ("entity_key", *shape)})
     changed = {name: insert.excluded[name] for name in shape if name != "lane"}
-    statement: Insert = insert.on_conflict_do_nothing()
-    if changed:
-        statement = insert.on_conflict_do_update(
-            index_elements=[entities.c.entity_key], set_=changed
-        )
-    return statement
+    if not changed:
+        return insert.on_conflict_do_nothing()  # type: ignore[no-any-return]
+    composed: Insert = insert.on_conflict_do_update(
+        index_elements=[entities.c.entity_key], set_=changed
+    )
+    return composed
 
 
-def _upsert_entities(connection: Connection, rows: dict[str, dict[str, Any]]) -> None:
-    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
-    for key, columns in rows.items():
-        shape = tuple(sorted(columns))
-        groups.setdefault(shape, []).append({"entity_key": key, **columns})
-    for shape, values in groups.items():
-        statement = _upsert_entity(connection.dialect.name, shape)
-        connection.execute(statement, values)
+_OUTBOX = Statement(
+    outbox.insert().values(
+        {
+            name: bindparam(name)
+            for name in (
+                "lane",
+                "topic",
+                "key",
+                "value",
+                "headers",
+                "delivery_ordinal",
+                "created_at",
+            )
+        }
+    )
+)
 
 
 def as_blob(value: msgspec.Struct | None) -> bytes | None:

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import msgspec
 from sqlalchemy import Connection
 
-from connectors.integrations import Integration, System
+from connectors.integrations import Integration
+from connectors.systems import SYSTEMS
 from schemas.events import Customer, Entity, EntityType
 from schemas.failures import Failure, FailureCode, Notable, Reference, WarningCode
 from schemas.outcomes import OutcomeKind
@@ -24,7 +25,6 @@ from streams.ledger.candidates import (
 )
 from streams.ledger.changes import Changes, as_blob
 from streams.ledger.engine import Operation
-from streams.ledger.holds import load_holds
 from streams.ledger.last_states import last_event
 from streams.ledger.release import ask, block, make_gate, parked_keys, release
 from streams.ledger.rows import StoredDelivery
@@ -61,18 +61,13 @@ class _Claiming:
         self.crowded: set[str] = set()
         self.look_ups_until: dict[str, float] = {}
         self.booked_at: dict[str, float] = {}
+        self.left: dict[str, int] = {}  # free slots for bookings, by integration
 
     def run(self) -> ClaimResult:
         if not self.own:
             return ClaimResult()
-        read: dict[str, tuple[list[StoredDelivery], bool]] = {}
-        held_now = load_holds(self.connection)
-        for want in sorted(self.claim.wants, key=lambda want: want.integration.id):
-            # In one order for all workers, since each locks the slots of its integration.
-            name = want.integration.id
-            read[name] = candidates(
-                self.connection, want, self.own, self.claim.now, held_now.get(name)
-            )
+        self.left = bookings_left(self.connection, self.claim.wants)
+        read = candidates(self.connection, self.claim.wants, self.own, self.claim.now, self.left)
         found = [(want, *read[want.integration.id]) for want in self.claim.wants]
         self._load([(want, d) for want, ds, _ in found for d in ds])
         more: set[str] = set()
@@ -130,7 +125,7 @@ class _Claiming:
                 by_books.setdefault(want.books, {})[delivery.number] = delivery.entity_key
         for books, keys in by_books.items():
             self.booked_at |= merge_bookings(self.connection, books, keys, self.rows)
-        if by_books:
+        if wanted:
             names = {want.integration.id for want, _ in wanted}
             self.look_ups_until = look_ups_until(self.connection, names)
 
@@ -140,7 +135,7 @@ class _Claiming:
         """Decide the candidates of one integration. True when some were left for want of room."""
         sends, bookings = want.sends, want.bookings
         if bookings:
-            bookings = bookings_left(self.connection, want)
+            bookings = self.left.get(want.integration.id, 0)
             if not bookings:
                 self.crowded.add(want.integration.id)
         telling = want.held is not None and not want.probe
@@ -368,7 +363,7 @@ class _Claiming:
     ) -> Customer | None:
         """The customer's last event: DK+ needs its kennitala on the invoice."""
         if (
-            integration.system is not System.DKPLUS
+            not SYSTEMS[integration.system].customer_with_invoice
             or delivery.entity_type is not EntityType.INVOICE
         ):
             return None

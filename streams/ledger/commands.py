@@ -10,17 +10,18 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, literal_column, select, update
-from sqlalchemy.exc import InterfaceError, OperationalError
 
 from schemas.commands import Command, CommandKind
 from streams.ledger.access import owned
 from streams.ledger.act import Act
+from streams.ledger.database_errors import is_of_the_database
 from streams.ledger.directory import Directory
 from streams.ledger.engine import Operation
 from streams.ledger.mending import discard, replay
 from streams.ledger.resuming import resume
 from streams.ledger.resync import resync
 from streams.ledger.rules import Moment, Rules
+from streams.ledger.statements import Statement
 from streams.ledger.tables import commands
 
 log = logging.getLogger(__name__)
@@ -102,12 +103,12 @@ def _run(connection: Connection, rules: Rules, directory: Directory, item: RunCo
 
 # As the partial index has it.
 _IS_OPEN: ColumnElement[bool] = literal_column("commands.state = 'open'").self_group()
+_ANY_OPEN = Statement(select(commands.c.lane).where(_IS_OPEN).limit(1))
 
 
 def _any_open(connection: Connection) -> bool:
     """Asked at every tick, so it locks nothing."""
-    query = select(commands.c.lane).where(_IS_OPEN).limit(1)
-    return connection.execute(query).first() is not None
+    return bool(_ANY_OPEN.rows(connection, {}))
 
 
 def _open_rows(connection: Connection, own: frozenset[int]) -> list[Any]:
@@ -121,31 +122,31 @@ def _open_rows(connection: Connection, own: frozenset[int]) -> list[Any]:
 
 
 def _carry_out(act: Act, row: Any) -> bool:
-    """Do one command, or the next stretch of it. True when it is not done yet."""
+    """Do one command, or the next stretch of it. True when more of it is to be done here."""
     state = DONE
     try:
         with act.connection.begin_nested():
             _ACTS[act.command.kind](act)
             act.flush()
-    except (OperationalError, InterfaceError):
-        raise
     except Exception as error:  # one command that meets a bug of ours must not stop the worker
+        if is_of_the_database(error):
+            raise
         log.exception(
-            "command %s of %s failed",
+            "command %s failed",
             act.command.id,
-            act.command.data.by,
             extra={"action": "command_failed"},
         )
         act = _failed(act, error)
         state = FAILED
     if not act.done:
         state = OPEN
+    lane = row.lane if act.lane is None else act.lane
     act.connection.execute(
         update(commands)
         .where(commands.c.source == row.source, commands.c.ce_id == row.ce_id)
-        .values(state=state, progress=act.progress)
+        .values(state=state, progress=act.progress, lane=lane)
     )
-    return not act.done
+    return not act.done and lane in act.own
 
 
 def _failed(act: Act, error: Exception) -> Act:

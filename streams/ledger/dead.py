@@ -1,18 +1,20 @@
 """What is dead now, for people: deliveries, and letters that never became one.
 
-Pages by key, so that a page costs the same however many there are; one page reads a bounded
-number of rows, and says where to go on when it stopped for that.
+Pages by key, so that a page costs the same however many there are. What a text is looked for in
+is made here and not in the database: such a page looks at a bounded number of rows, and says
+where to go on when it stopped for that.
 """
 
+import contextlib
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, select, tuple_
+from sqlalchemy import ColumnElement, Connection, func, literal_column, select, tuple_
 
 from schemas.failures import Failure, FailureClass, FailureCode
 from streams.core.states import State
-from streams.ledger.letters import DEAD
 from streams.ledger.rows import failure_of, state_is
 from streams.ledger.tables import deliveries, letters
 
@@ -59,6 +61,11 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
             and (self.text is None or self.text(dead))
         )
 
+    @property
+    def names_deliveries(self) -> bool:
+        """Whether no letter can fit: it belongs to no integration and to no entity."""
+        return self.integration is not None or self.entity is not None
+
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
     """Some of the dead, and where the next page begins; None: these were the last."""
@@ -95,7 +102,7 @@ def _rows(connection: Connection, wanted: Filter, after: str | None) -> Iterator
     if kind == _DELIVERY:
         yield from _dead_deliveries(connection, wanted, int(place) if place else 0)
         place = ""
-    if wanted.integration is None and wanted.entity is None:
+    if not wanted.names_deliveries:
         yield from _dead_letters(connection, wanted, place)
 
 
@@ -105,55 +112,94 @@ def _place(cursor: str | None) -> tuple[str, str]:
     kind, _, place = cursor.partition(":")
     if kind == _DELIVERY and place.isdigit():
         return kind, place
-    parts = place.rsplit("/", 2)
-    if kind == _LETTER and len(parts) == 3 and parts[1].isdigit() and parts[2].isdigit():  # noqa: PLR2004 - topic, partition, offset
-        return kind, place
+    at, slash, name = place.partition("/")
+    with contextlib.suppress(ValueError):
+        if kind == _LETTER and slash and name and math.isfinite(float(at)):
+            return kind, place
     raise BadCursorError(cursor)
+
+
+delivery_columns = select(
+    *(
+        deliveries.c[name]
+        for name in (
+            "ordinal",
+            "delivery_id",
+            "company",
+            "integration",
+            "entity_type",
+            "number",
+            "customer_number",
+            "failure",
+            "attempts",
+            "replays",
+            "received_at",
+            "last_failed_at",
+        )
+    )
+)
+letter_columns = select(
+    *(
+        letters.c[name]
+        for name in (
+            "received_at",
+            "letter_id",
+            "key",
+            "company",
+            "failure",
+            "replays",
+            "last_failed_at",
+        )
+    )
+)
 
 
 def _dead_deliveries(
     connection: Connection, wanted: Filter, after: int
 ) -> Iterator[tuple[str, Dead]]:
-    conditions: list[ColumnElement[bool]] = [state_is(State.DEAD)]
-    if wanted.company is not None:
-        conditions.append(deliveries.c.company == wanted.company)
-    if wanted.integration is not None:
-        conditions.append(deliveries.c.integration == wanted.integration)
-    if wanted.since is not None:
-        conditions.append(deliveries.c.last_failed_at >= wanted.since)
-    if wanted.entity is not None:
-        kind, _, number = wanted.entity.partition("/")
-        conditions += [deliveries.c.entity_type == kind, deliveries.c.number == number]
-    columns = (
-        "ordinal",
-        "delivery_id",
-        "company",
-        "integration",
-        "entity_type",
-        "number",
-        "customer_number",
-        "failure",
-        "attempts",
-        "replays",
-        "received_at",
-        "last_failed_at",
+    query = (
+        delivery_columns.where(state_is(State.DEAD), *dead_where(wanted, in_order=True))
+        .order_by(deliveries.c.ordinal)
+        .limit(READ_A_QUERY)
     )
     while True:
-        query = (
-            select(*(deliveries.c[name] for name in columns))
-            .where(*conditions, deliveries.c.ordinal > after)
-            .order_by(deliveries.c.ordinal)
-            .limit(READ_A_QUERY)
-        )
-        rows = list(connection.execute(query))
+        rows = list(connection.execute(query.where(deliveries.c.ordinal > after)))
         for row in rows:
-            yield f"{_DELIVERY}:{row.ordinal}", _dead_delivery(row)
+            yield f"{_DELIVERY}:{row.ordinal}", dead_delivery(row)
         if len(rows) < READ_A_QUERY:
             return
         after = rows[-1].ordinal
 
 
-def _dead_delivery(row: Any) -> Dead:
+def dead_where(wanted: Filter, *, in_order: bool) -> list[ColumnElement[bool]]:
+    """The filter as conditions on dead deliveries, but for the text.
+
+    `in_order`: so that the index of the order is used and no other, which would give all that
+    fit to be sorted, be it a million.
+    """
+    row = deliveries.c
+    named = (
+        (row.failure_code, wanted.code),
+        (row.failure_class, wanted.klass),
+        (row.company, wanted.company),
+        (row.integration, wanted.integration),
+    )
+    found: list[ColumnElement[bool]] = [
+        (column.concat("") if in_order else column) == str(value)
+        for column, value in named
+        if value is not None
+    ]
+    if wanted.since is not None:
+        at = row.last_failed_at + 0 if in_order else row.last_failed_at
+        found.append(at >= wanted.since)
+    if wanted.entity is not None:
+        kind, _, number = wanted.entity.partition("/")
+        found += [row.entity_type == kind, row.number == number]
+    return found
+
+
+def dead_delivery(row: Any) -> Dead:
+    """One row of `delivery_columns` as a value."""
     return Dead(
         delivery_id=row.delivery_id,
         failure=failure_of(row.failure) or _UNKNOWN,
@@ -172,37 +218,39 @@ _UNKNOWN = Failure(code=FailureCode.ANSWER_NOT_UNDERSTOOD)
 
 
 def _dead_letters(connection: Connection, wanted: Filter, after: str) -> Iterator[tuple[str, Dead]]:
-    place = (letters.c.topic, letters.c.partition, letters.c.offset)
-    conditions: list[ColumnElement[bool]] = [letters.c.state == DEAD]
-    if wanted.company is not None:
-        conditions.append(letters.c.company == wanted.company)
-    if wanted.since is not None:
-        conditions.append(letters.c.received_at >= wanted.since)
+    place = (letters.c.received_at, letters.c.letter_id)
+    query = letter_columns.where(*letters_where(wanted)).order_by(*place).limit(READ_A_QUERY)
     while True:
-        query = select(
-            letters.c.letter_id,
-            letters.c.key,
-            letters.c.company,
-            letters.c.failure,
-            letters.c.received_at,
-            *place,
-        ).where(*conditions)
+        some = query
         if after:
-            topic, partition, offset = after.rsplit("/", 2)
-            query = query.where(tuple_(*place) > (topic, int(partition), int(offset)))
-        rows = list(connection.execute(query.order_by(*place).limit(READ_A_QUERY)))
+            at, _, name = after.partition("/")
+            some = query.where(tuple_(*place) > (float(at), name))
+        rows = list(connection.execute(some))
         for row in rows:
-            after = f"{row.topic}/{row.partition}/{row.offset}"
-            yield f"{_LETTER}:{after}", _dead_letter(row)
+            after = f"{row.received_at!r}/{row.letter_id}"
+            yield f"{_LETTER}:{after}", dead_letter(row)
         if len(rows) < READ_A_QUERY:
             return
 
 
-def _dead_letter(row: Any) -> Dead:
+def letters_where(wanted: Filter) -> list[ColumnElement[bool]]:
+    """The filter as conditions on dead letters, but for code, class and text."""
+    conditions: list[ColumnElement[bool]] = [literal_column("letters.state = 'dead'").self_group()]
+    if wanted.company is not None:
+        conditions.append(letters.c.company == wanted.company)
+    if wanted.since is not None:
+        at = func.coalesce(letters.c.last_failed_at, letters.c.received_at)
+        conditions.append(at >= wanted.since)
+    return conditions
+
+
+def dead_letter(row: Any) -> Dead:
+    """One row of `letter_columns` as a value."""
     return Dead(
         delivery_id=row.letter_id,
         failure=failure_of(row.failure) or _UNKNOWN,
         company=row.company,
         lane_key=row.key,
-        last_failed_at=row.received_at,
+        replays=row.replays,
+        last_failed_at=row.last_failed_at or row.received_at,
     )

@@ -6,7 +6,7 @@ from connectors.integrations import Integration
 from schemas.events import EntityType
 from schemas.failures import Failure
 from schemas.wire import Record
-from streams.ledger.intake import NewEvent
+from streams.ledger.arrivals import NewEvent
 
 
 class Directory(Protocol):

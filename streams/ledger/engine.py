@@ -11,9 +11,11 @@ reads in the transaction, and must do nothing twice.
 import asyncio
 import logging
 import queue
+import sqlite3
 import threading
+import time
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -21,17 +23,23 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.pool import NullPool, Pool, QueuePool
 
+from streams.ledger.database_errors import is_of_the_database
+from streams.ledger.patience import patience
+
 log = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 MOST_ITEMS = 5000  # of one commit: bounds the time a caller waits behind others
-BUSY_TIMEOUT_MS = 30_000  # another worker process may hold SQLite's write lock for a flush
+# Another worker process may hold SQLite's write lock for a flush. What lasts longer is told of, and
+# tried again; a stop waits for it once.
+BUSY_TIMEOUT_MS = 5_000
 RETRY_PAUSE_S = 0.05  # first pause when the database cannot be written
 RETRY_PAUSE_MAX_S = 2.0
 READERS = 4  # connections kept for reads; more are opened when they are all in use
 PAGE_CACHE_KB = 8_000  # a connection; a worker has one that writes and a few that read
+WAL_TRIES, WAL_PAUSE_S = 50, 0.1  # as long as a busy database is waited for
 WAL_PAGES = 8_000  # about 32 MB of log between two checkpoints
 
 
@@ -45,6 +53,26 @@ class Operation(msgspec.Struct, Generic[Item, Result], frozen=True):
 
 class LedgerClosedError(Exception):
     """The ledger was stopped before the item was written: nothing of it is on disk."""
+
+
+class CommitWatch(Protocol):
+    """Who is told of every batch that is written. Must not block, nor raise."""
+
+    def begin_commit(self) -> None:
+        """A batch is about to be written."""
+
+    def end_commit(self, items: int) -> None:
+        """It was written, or given up at the end."""
+
+
+class Unwatched:
+    """Nobody is told."""
+
+    def begin_commit(self) -> None:
+        """Nothing."""
+
+    def end_commit(self, items: int) -> None:
+        """Nothing."""
 
 
 class _Entry:
@@ -67,10 +95,17 @@ def make_engine(url: str | URL, *, pooled: bool = False) -> Engine:
     """
     pool: type[Pool] = QueuePool if pooled else NullPool
     sized: dict[str, Any] = {"pool_size": READERS, "pool_pre_ping": True} if pooled else {}
+    sized["hide_parameters"] = True  # errors are logged, and parameters are events
     parsed = make_url(url)
     if parsed.get_backend_name() == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
-        return create_engine(parsed, poolclass=pool, isolation_level="READ COMMITTED", **sized)
+        return create_engine(
+            parsed,
+            poolclass=pool,
+            isolation_level="READ COMMITTED",
+            connect_args=patience(parsed),
+            **sized,
+        )
     engine = create_engine(
         parsed, poolclass=pool, connect_args={"check_same_thread": False}, **sized
     )
@@ -82,9 +117,9 @@ def make_engine(url: str | URL, *, pooled: bool = False) -> Engine:
 def _set_up_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # we say BEGIN ourselves
     cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+    _write_ahead(cursor)
     for pragma in (
-        f"busy_timeout={BUSY_TIMEOUT_MS}",
-        "journal_mode=WAL",
         "synchronous=FULL",
         f"wal_autocheckpoint={WAL_PAGES}",
         "temp_store=MEMORY",
@@ -92,6 +127,19 @@ def _set_up_sqlite(connection: Any, _record: Any) -> None:
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _write_ahead(cursor: Any) -> None:
+    """Turn the write-ahead log on. Two who make a database at once are refused without waiting."""
+    for left in reversed(range(WAL_TRIES)):
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError:
+            if not left:
+                raise
+            time.sleep(WAL_PAUSE_S)
+        else:
+            return
 
 
 def _begin_immediate(connection: Connection) -> None:
@@ -113,6 +161,7 @@ class Ledger:
         self.unwritable: str | None = None  # why the last commit failed, until one succeeds
         self.commits = 0
         self.items = 0
+        self.watch: CommitWatch = Unwatched()  # is told of every batch, on the writer's thread
         self._committed = asyncio.Event()
 
     def start(self) -> None:
@@ -193,7 +242,9 @@ class Ledger:
                 else:
                     batch.append(entry)
             if batch:
+                self.watch.begin_commit()
                 connection = self._write(connection, batch)
+                self.watch.end_commit(len(batch))
                 self._answer(batch)
         if connection is not None:
             connection.close()
@@ -221,13 +272,14 @@ class Ledger:
                 return connection
 
     def _say_unwritable(self, error: DBAPIError) -> None:
+        said = _said_first(error)
         if self.unwritable is None:
             log.warning(
                 "the ledger cannot be written, trying again: %s",
-                error.orig,
+                said,
                 extra={"action": "ledger_unwritable"},
             )
-        self.unwritable = str(error.orig)
+        self.unwritable = said
 
     @staticmethod
     def _give_up(connection: Connection | None) -> None:
@@ -254,9 +306,9 @@ class Ledger:
                 results = group[0].operation.handler(connection, [e.item for e in group])
                 for entry, result in zip(group, results, strict=True):
                     entry.result = result
-        except (OperationalError, InterfaceError):
-            raise
         except Exception as error:
+            if is_of_the_database(error):
+                raise
             if len(group) == 1:
                 log.exception(
                     "ledger operation %s failed",
@@ -286,3 +338,12 @@ class Ledger:
                 entry.future.set_exception(entry.error)
             else:
                 entry.future.set_result(entry.result)
+
+
+def _said_first(error: DBAPIError) -> str:
+    """What went wrong at first: a full SQLite also forgets the savepoint that is then undone."""
+    first, found = error, error.__context__
+    while found is not None:
+        first = found if isinstance(found, DBAPIError) else first
+        found = found.__context__
+    return str(first.orig)

@@ -23,7 +23,8 @@ class HoldRow(msgspec.Struct, frozen=True, kw_only=True):
 
     Times are wall clock, which every host reads; a clock that jumps makes a probe come early or
     late, and never a write. `kind` is the entity type whose call was refused, empty where it was
-    a question of ours.
+    a question of ours. `quiet_until` is elapsed time of `quiet_boot`: after a restore nothing is
+    sent before it.
     """
 
     integration: str
@@ -32,6 +33,12 @@ class HoldRow(msgspec.Struct, frozen=True, kw_only=True):
     probe_at: float | None
     pause_until: float | None
     kind: str = ""
+    quiet_until: float | None = None
+    quiet_boot: str | None = None
+
+    def quiet(self, now: Moment) -> bool:
+        """Whether a restored ledger still lets the books settle. On another boot the pause does."""
+        return self.quiet_boot == now.boot and now.elapsed < (self.quiet_until or 0.0)
 
     def paused(self, wall: float) -> bool:
         """Whether a pause is in force. One that ends later than any may is of a clock of before."""
@@ -54,6 +61,8 @@ def load_holds(connection: Connection) -> dict[str, HoldRow]:
             probe_at=row.probe_at,
             pause_until=row.pause_until,
             kind=row.kind,
+            quiet_until=row.quiet_until,
+            quiet_boot=row.quiet_boot,
         )
         for row in connection.execute(_ALL)
     }

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, bindparam, case, or_, select, update
 
 from streams.core.states import State
 from streams.ledger.engine import Operation
-from streams.ledger.intake import insert_new
+from streams.ledger.inserting import insert_new
 from streams.ledger.orphans import put_in_doubt
 from streams.ledger.orphans import take_back_rows as take_back
 from streams.ledger.rows import is_sending, state_is

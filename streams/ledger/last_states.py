@@ -7,14 +7,17 @@ from sqlalchemy import Connection, func, select
 from schemas.events import EntityType
 from schemas.wire import Record
 from streams.core.model import EntityRow
-from streams.ledger.rows import entity_of, unpack_headers
+from streams.ledger.rows import entity_columns, entity_of, unpack_headers
 from streams.ledger.tables import entities, inbox
 
 
 def last_event(
     connection: Connection, company: str, entity_type: EntityType, number: str
 ) -> Record | None:
-    """The record of an entity's last state: by `sequence` where given, else by receipt."""
+    """The record of an entity's last state: by `sequence` where given, else by receipt.
+
+    None where there is none, or it was forgotten.
+    """
     query = (
         select(inbox)
         .where(
@@ -26,7 +29,12 @@ def last_event(
         .limit(1)
     )
     row = connection.execute(query).first()
-    return None if row is None else record_of(row)
+    return None if row is None or is_forgotten(row) else record_of(row)
+
+
+def is_forgotten(row: Any) -> bool:
+    """Whether a row of the inbox was erased but for its numbers (`forgetting.py`)."""
+    return row.value is None
 
 
 def record_of(row: Any) -> Record:
@@ -44,5 +52,5 @@ def record_of(row: Any) -> Record:
 
 def load_entity(connection: Connection, key: str) -> EntityRow | None:
     """One entity's row, without a lock; None where the ledger does not know it."""
-    row = connection.execute(select(entities).where(entities.c.entity_key == key)).first()
+    row = connection.execute(entity_columns.where(entities.c.entity_key == key)).first()
     return None if row is None else entity_of(row)

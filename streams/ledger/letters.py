@@ -9,12 +9,14 @@ from schemas.events import EntityType
 from schemas.failures import Failure, FailureCode
 from schemas.wire import Record
 from streams.core.model import Version
-from streams.core.replays import Reason, Refusal
+from streams.core.replays import Reason, Refusal, vain_refusal
 from streams.core.states import OPEN, State
+from streams.ledger.arrivals import NewEvent
 from streams.ledger.directory import Directory
-from streams.ledger.intake import NewEvent, Repeat, chunks, open_again, repeat_of
+from streams.ledger.inserting import chunks
+from streams.ledger.intake import Repeat, open_again, repeat_of
 from streams.ledger.last_states import record_of
-from streams.ledger.rows import failure_of
+from streams.ledger.rows import failure_of, to_json
 from streams.ledger.tables import deliveries, inbox, letters
 
 DEAD = "dead"
@@ -28,7 +30,7 @@ _COUNTS = tuple(
 
 
 class StoredLetter(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of `letters`. `state`: dead, replayed or discarded."""
+    """One row of `letters`. `state`: dead, replayed or discarded; `replays`: those in vain."""
 
     letter_id: str
     record: Record
@@ -36,6 +38,8 @@ class StoredLetter(msgspec.Struct, frozen=True, kw_only=True):
     failure: Failure
     received_at: float
     state: str
+    replays: int = 0
+    last_failed_at: float | None = None
 
 
 class Reopening(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +61,8 @@ def letter_of(row: Any) -> StoredLetter:
         failure=failure,
         received_at=row.received_at,
         state=row.state,
+        replays=row.replays,
+        last_failed_at=row.last_failed_at,
     )
 
 
@@ -70,14 +76,21 @@ def load_letters(connection: Connection, ids: list[str]) -> dict[str, StoredLett
 
 
 def judge_letter(
-    connection: Connection, directory: Directory, letter: StoredLetter, *, edited: bool
-) -> Reopening | Refusal:
-    """Whether a letter's record can become deliveries now."""
+    connection: Connection,
+    directory: Directory,
+    letter: StoredLetter,
+    *,
+    edited: bool,
+    force: bool,
+) -> Reopening | Refusal | Failure:
+    """Whether a letter's record can become deliveries now; a failure: it was read in vain again."""
     if letter.state != DEAD:
         return Refusal(reason=Reason.NOT_DEAD, text=f"it is {letter.state} already")
+    if (vain := vain_refusal(letter.replays, force=force)) is not None:
+        return vain
     event = directory.read_again(letter.record, letter.received_at)
     if isinstance(event, Failure):
-        return _still(event)
+        return event
     if edited:
         return Refusal(
             reason=Reason.EDIT_REFUSED,
@@ -85,11 +98,9 @@ def judge_letter(
         )
     known = repeat_of(connection, event, directory.same_content)
     if known is not None and not known.same:
-        return _still(
-            Failure(
-                code=FailureCode.EVENT_ID_REUSED,
-                parameters={"id": event.ce_id, "source": event.source},
-            )
+        return Failure(
+            code=FailureCode.EVENT_ID_REUSED,
+            parameters={"id": event.ce_id, "source": event.source},
         )
     if known is not None and known.delivered:
         return Refusal(reason=Reason.NOT_DEAD, text="its event was taken since")
@@ -103,7 +114,8 @@ def judge_letter(
     return Reopening(event=event, known=known)
 
 
-def _still(failure: Failure) -> Refusal:
+def still_refusal(failure: Failure) -> Refusal:
+    """What is said of a letter that was read in vain again."""
     told = ", ".join(f"{name} {value}" for name, value in failure.parameters.items())
     return Refusal(reason=failure.code.value, text=f"it still fails: {failure.code} ({told})")
 
@@ -140,6 +152,15 @@ def reopen(connection: Connection, letter_id: str, reopening: Reopening) -> None
     """Open the deliveries of a letter's event; the letter is done with."""
     open_again(connection, reopening.event, reopening.known)
     set_state(connection, letter_id, REPLAYED)
+
+
+def count_in_vain(connection: Connection, letter_id: str, failure: Failure, at: float) -> None:
+    """A letter was read again and still is nothing that could be delivered."""
+    connection.execute(
+        update(letters)
+        .where(letters.c.letter_id == letter_id)
+        .values(replays=letters.c.replays + 1, failure=to_json(failure), last_failed_at=at)
+    )
 
 
 def set_state(connection: Connection, letter_id: str, state: str) -> None:

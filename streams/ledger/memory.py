@@ -4,17 +4,20 @@ For simulations of many short histories: the tables are made once and emptied be
 every change of a delivery's state is kept beside, also those within one transaction.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy import Connection, StaticPool, create_engine
 
 from streams.ledger.engine import Operation
+from streams.ledger.prepared import PreparedConnection
 from streams.ledger.tables import metadata
 
 Answer = TypeVar("Answer")
 
+STATEMENTS_KEPT = 4_000  # compiled by SQLite, for one connection
 _PRAGMAS = ("journal_mode=MEMORY", "synchronous=OFF", "temp_store=MEMORY", "locking_mode=EXCLUSIVE")
 _MOVES = """
 CREATE TEMP TABLE moves (ordinal INTEGER, old TEXT, new TEXT);
@@ -42,7 +45,9 @@ class MemoryLedger:
 
     def __init__(self) -> None:
         engine = create_engine(
-            "sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False}
+            "sqlite://",
+            poolclass=StaticPool,
+            connect_args={"check_same_thread": False, "cached_statements": STATEMENTS_KEPT},
         )
         self._connection = engine.connect()
         metadata.create_all(self._connection)
@@ -53,6 +58,7 @@ class MemoryLedger:
         for pragma in _PRAGMAS:
             self._raw.execute(f"PRAGMA {pragma}")
         self._raw.executescript(_MOVES)
+        self._fast: Any = PreparedConnection(self._connection)
         self._tables = [*metadata.tables, "sqlite_sequence"]
 
     def close(self) -> None:
@@ -81,21 +87,28 @@ class MemoryLedger:
         for place in sorted(range(len(batch)), key=lambda place: batch[place][0].rank):
             groups.setdefault(batch[place][0].name, []).append(place)
         results: list[Any] = [None] * len(batch)
-        with self._connection.begin():
-            self._raw.execute("BEGIN")
+        with self._transaction() as connection:
             for places in groups.values():
                 operation = batch[places[0]][0]
                 items = [batch[place][1] for place in places]
-                for place, result in zip(
-                    places, operation.handler(self._connection, items), strict=True
-                ):
+                for place, result in zip(places, operation.handler(connection, items), strict=True):
                     results[place] = result
         return results
 
     def read(self, query: Callable[[Connection], Answer]) -> Answer:
         """Run a query as it is run on a connection of its own."""
-        with self._connection.begin():
-            return query(self._connection)
+        return query(self._fast)  # there is nobody who could write meanwhile
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        """The connection within a transaction; what raises takes it back."""
+        self._raw.execute("BEGIN")
+        try:
+            yield self._fast
+        except BaseException:
+            self._raw.execute("ROLLBACK")
+            raise
+        self._raw.execute("COMMIT")
 
     def rows(self, sql: str, *parameters: Any) -> list[Any]:
         """Rows of a query of a check's own, as tuples."""

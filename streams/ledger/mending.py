@@ -8,8 +8,17 @@ from streams.core.replays import Reason, Refusal, discard_refusal
 from streams.core.states import State
 from streams.ledger.act import REFUSED, Act
 from streams.ledger.changes import Changes
-from streams.ledger.intake import insert_new
-from streams.ledger.letters import DEAD, DISCARDED, StoredLetter, load_letters, reopen, set_state
+from streams.ledger.inserting import insert_new
+from streams.ledger.letters import (
+    DEAD,
+    DISCARDED,
+    StoredLetter,
+    count_in_vain,
+    load_letters,
+    reopen,
+    set_state,
+)
+from streams.ledger.queries import said_about
 from streams.ledger.release import WAITED, parked_keys
 from streams.ledger.replays import UNKNOWN, Asked, Judged, judge, load_by_id
 from streams.ledger.rows import StoredDelivery
@@ -19,10 +28,6 @@ NONE_NAMED = Refusal(
     reason=Reason.UNKNOWN,
     text="it names no deliveries: `moment-sync deadletters` makes commands of a filter",
 )
-OTHER_LANE = Refusal(
-    reason=Reason.OTHER_LANE,
-    text="its lane belongs to another worker: send the command under company/customerNumber",
-)
 
 
 def replay(act: Act) -> None:
@@ -30,19 +35,47 @@ def replay(act: Act) -> None:
     data = act.command.data
     if not data.deliveries:
         act.tell(REFUSED, integration=data.integration, refusal=NONE_NAMED)
-    asked = Asked(ids=data.deliveries, edit=data.edit, force=data.force)
+    asked = Asked(
+        ids=_left(act),
+        edit=data.edit,
+        force=data.force,
+        replays=dict(zip(data.deliveries, data.replays, strict=False)),
+    )
     changes = Changes(act.rules, act.now)
     for judged in judge(act.connection, act.rules, act.directory, asked):
-        refusal = judged.refusal
-        if judged.delivery is not None and judged.delivery.lane not in act.own:
-            refusal = OTHER_LANE
-        if refusal is not None:
-            _refuse(act, judged.delivery_id, judged.delivery, refusal)
+        if _is_elsewhere(act, judged.delivery):
+            continue
+        if judged.refusal is not None:
+            _refuse(act, judged.delivery_id, judged.delivery, judged.refusal)
+            if judged.still is not None:
+                count_in_vain(act.connection, judged.delivery_id, judged.still, act.now.wall)
         elif judged.delivery is not None:
             _replay(act, changes, judged, judged.delivery)
         elif judged.letter is not None and judged.reopening is not None:
             _replay_letter(act, judged, judged.letter)
     changes.flush(act.connection)
+
+
+def _left(act: Act) -> tuple[str, ...]:
+    """The deliveries that this command has not come to yet, in its order, each once."""
+    ids = tuple(dict.fromkeys(act.command.data.deliveries))
+    if not act.progress:
+        return ids
+    done = {said.delivery_id for said in said_about(act.connection, ids, act.command.id)}
+    return tuple(name for name in ids if name not in done)
+
+
+def _is_elsewhere(act: Act, delivery: StoredDelivery | None) -> bool:
+    """Whether a delivery is another worker's; the command then goes on to that one.
+
+    So it is where partitions were added after the delivery was opened: its lane stays what it
+    was, the command comes under the customer's new one.
+    """
+    if delivery is None or delivery.lane in act.own:
+        return False
+    if act.lane is None:
+        act.go_on_in(delivery.lane)
+    return True
 
 
 def _refuse(act: Act, name: str, delivery: StoredDelivery | None, refusal: Refusal) -> None:
@@ -71,6 +104,7 @@ def _replay(act: Act, changes: Changes, judged: Judged, delivery: StoredDelivery
         failure=None,
         told=";".join(told),
         settled_at=None,
+        last_failed_at=act.now.wall,  # what was read of the books before says nothing from here on
         edited=judged.edited or delivery.edited,
     )
     _ask_parents_again(act, changes, judged, delivery)
@@ -117,8 +151,8 @@ def _replay_letter(act: Act, judged: Judged, letter: StoredLetter) -> None:
 
 def discard(act: Act) -> None:
     """Discard what may be; each id has a row in the audit. At most 500, in one transaction."""
-    ids = list(dict.fromkeys(act.command.data.deliveries))
-    if not ids:
+    ids = list(_left(act))
+    if not act.command.data.deliveries:
         act.tell(REFUSED, integration=act.command.data.integration, refusal=NONE_NAMED)
     found = load_by_id(act.connection, ids)
     unsent = load_letters(act.connection, [name for name in ids if name not in found])
@@ -126,7 +160,9 @@ def discard(act: Act) -> None:
     moved: list[StoredDelivery] = []
     for name in ids:
         delivery, letter = found.get(name), unsent.get(name)
-        refusal = _discard_refusal(act, delivery, letter)
+        if _is_elsewhere(act, delivery):
+            continue
+        refusal = _discard_refusal(delivery, letter)
         if refusal is not None:
             _refuse(act, name, delivery, refusal)
         elif delivery is not None:
@@ -140,10 +176,10 @@ def discard(act: Act) -> None:
 
 
 def _discard_refusal(
-    act: Act, delivery: StoredDelivery | None, letter: StoredLetter | None
+    delivery: StoredDelivery | None, letter: StoredLetter | None
 ) -> Refusal | None:
     if delivery is not None:
-        return discard_refusal(delivery.state) if delivery.lane in act.own else OTHER_LANE
+        return discard_refusal(delivery.state)
     if letter is None:
         return UNKNOWN
     if letter.state == DEAD:

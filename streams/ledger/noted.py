@@ -15,6 +15,17 @@ from streams.ledger.tables import notices
 from streams.notices.causes import TOLD, Detail, cause_of
 
 
+def died_of(kind: OutcomeKind, failure: Failure | None) -> dict[str, str]:
+    """The columns by which the dead are counted and looked through; none for what did not die."""
+    if kind is not OutcomeKind.DEAD or failure is None:
+        return {}
+    return {
+        "failure_code": failure.code.value,
+        "failure_class": failure.failure_class.value,
+        "cause": cause_of(kind, failure),
+    }
+
+
 class Noted:
     """The notices of one batch of changes."""
 

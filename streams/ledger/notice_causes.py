@@ -13,10 +13,11 @@ from connectors.integrations import Integration
 from schemas.outcomes import OutcomeKind
 from streams.ledger.engine import Operation
 from streams.ledger.holds import HoldRow, load_holds
-from streams.ledger.intake import chunks
-from streams.ledger.notices import ENDED, NEW, SAMPLE, is_own, with_new
+from streams.ledger.inserting import chunks
+from streams.ledger.letter_notices import note_letters
+from streams.ledger.notices import ENDED, NEW, SAMPLE, STATE, is_own, joined, with_new
 from streams.ledger.rows import to_json
-from streams.ledger.tables import deliveries, lanes, notice_causes, notices
+from streams.ledger.tables import lanes, notice_causes, notices
 from streams.notices.causes import TRACKED, UNWRITTEN_HOLDS, Cause, Detail, Say
 
 GATHER_MOST = 500  # rows taken up in one transaction
@@ -45,6 +46,7 @@ def _gather_one(connection: Connection, item: Gather) -> bool:
     if connection.dialect.name == "postgresql":
         query = query.with_for_update(read=True)
     own = frozenset(connection.scalars(query))
+    letters_left = note_letters(connection, item.integrations, own, item.partitions)
     mine = with_new(connection, own, item.partitions)
     rows: list[Any] = []
     if mine:
@@ -58,7 +60,7 @@ def _gather_one(connection: Connection, item: Gather) -> bool:
     for hold in load_holds(connection).values():
         if hold.failure is not None and is_own(hold.integration, own, item.partitions):
             _open_hold(connection, hold, item)
-    return len(rows) == GATHER_MOST
+    return letters_left or len(rows) == GATHER_MOST
 
 
 def _replaced_by_newer(connection: Connection, rows: list[Any]) -> list[Any]:
@@ -67,7 +69,9 @@ def _replaced_by_newer(connection: Connection, rows: list[Any]) -> list[Any]:
     A delivery is in one trouble at a time: what was tried again and then died is dead.
     """
     tracked = [one.value for one in TRACKED]
-    newest = {row.ordinal: row.notice_pk for row in rows if row.kind in tracked}
+    newest = {
+        row.ordinal: row.notice_pk for row in rows if row.kind in tracked and row.letter_id is None
+    }
     for part in chunks(sorted(newest)):
         connection.execute(
             delete(notices).where(
@@ -76,7 +80,11 @@ def _replaced_by_newer(connection: Connection, rows: list[Any]) -> list[Any]:
                 notices.c.cause_pk.is_not(None),
             )
         )
-    kept = [row for row in rows if row.kind not in tracked or newest[row.ordinal] == row.notice_pk]
+    kept = [
+        row
+        for row in rows
+        if row.kind not in tracked or newest.get(row.ordinal, row.notice_pk) == row.notice_pk
+    ]
     _drop(connection, {row.notice_pk for row in rows} - {row.notice_pk for row in kept})
     return kept
 
@@ -223,8 +231,7 @@ end: Operation[int, None] = Operation("notices-end", 62, _end)
 
 def _end_one(connection: Connection, cause_pk: int) -> None:
     oldest = (
-        select(notices.c.notice_pk, deliveries.c.state)
-        .outerjoin(deliveries, deliveries.c.ordinal == notices.c.ordinal)
+        joined(notices.c.notice_pk, STATE)
         .where(notices.c.cause_pk == cause_pk)
         .order_by(notices.c.notice_pk)
         .limit(END_MOST)

@@ -7,22 +7,28 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, and_, func, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal_column, select
 
+from connectors.integrations import Integration
 from schemas.events import EntityType
 from schemas.failures import Failure, FailureCode
 from schemas.lane import partition_of
 from schemas.outcomes import OutcomeKind
 from streams.core.states import SETTLED, State
 from streams.ledger.holds import load_holds
-from streams.ledger.tables import deliveries, lanes, notice_causes, notices
+from streams.ledger.letter_notices import any_untold, first_of_company
+from streams.ledger.letters import REPLAYED
+from streams.ledger.tables import deliveries, lanes, letters, notice_causes, notices
 from streams.notices.causes import TRACKED, Cause, Detail
 from streams.notices.plan import Standing
 
 SAMPLE = 50  # deliveries looked at of a hold without a row: enough to see that something goes again
 WAITING_MOST = 10_000  # deliveries that wait are counted this far
 
-ENDED = tuple(state.value for state in sorted(SETTLED))
+ENDED = (*(state.value for state in sorted(SETTLED)), REPLAYED)
+# Of a notice: its letter's, where it has one, else its delivery's.
+STATE: ColumnElement[str] = func.coalesce(letters.c.state, deliveries.c.state).label("state")
+RECEIVED_AT = func.coalesce(letters.c.received_at, deliveries.c.received_at).label("received_at")
 _THROUGH = (State.APPLIED.value, State.MANUAL.value)
 # As the partial indexes have them.
 NEW: ColumnElement[bool] = literal_column("notices.cause_pk IS NULL")
@@ -39,8 +45,10 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     holds: Mapping[str, Failure] = {}
 
 
-def look(connection: Connection, owner: str, partitions: int, set_up: frozenset[str]) -> Seen:
-    """Look at everything that belongs to the lanes of this owner; `set_up`: integration ids."""
+def look(
+    connection: Connection, owner: str, partitions: int, set_up: Mapping[str, Integration]
+) -> Seen:
+    """Look at everything that belongs to the lanes of this owner; `set_up`: by id."""
     own = frozenset(connection.scalars(select(lanes.c.lane).where(lanes.c.owner == owner)))
     if not own:
         return Seen()
@@ -55,11 +63,24 @@ def look(connection: Connection, owner: str, partitions: int, set_up: frozenset[
     unknown = any(
         name in set_up and (name, failure.code) not in known for name, failure in held.items()
     )
+    new = bool(with_new(connection, own, partitions)) or any_untold(
+        connection, first_of_company(set_up), own, partitions
+    )
     return Seen(
         lanes=own,
-        to_gather=unknown or bool(with_new(connection, own, partitions)),
+        to_gather=unknown or new,
         causes=tuple(causes),
         holds=held,
+    )
+
+
+def joined(*columns: Any) -> Select[Any]:
+    """Notices with the delivery or the letter that each is about, where it is still there."""
+    return (
+        select(*columns)
+        .select_from(notices)
+        .outerjoin(deliveries, deliveries.c.ordinal == notices.c.ordinal)
+        .outerjoin(letters, letters.c.letter_id == notices.c.letter_id)
     )
 
 
@@ -114,21 +135,40 @@ def _stand(connection: Connection, cause: Cause, holds_now: Mapping[str, Failure
     if cause.written_hold:
         failure = holds_now.get(cause.integration)
         over = failure is None or failure.code is not cause.code
-        return Stand(standing=Standing(over=over, mended=failure is None))
+        oldest_at = _oldest_waiting(connection, cause.integration)
+        return Stand(standing=Standing(over=over, mended=failure is None, oldest_at=oldest_at))
     query = (
-        select(notices.c.notice_pk, deliveries.c.state)
-        .outerjoin(deliveries, deliveries.c.ordinal == notices.c.ordinal)
+        joined(STATE, RECEIVED_AT)
         .where(notices.c.cause_pk == cause.cause_pk)
         .order_by(notices.c.notice_pk)
         .limit(SAMPLE)
     )
-    states = [row.state for row in connection.execute(query)]
+    rows = list(connection.execute(query))
+    states = [row.state for row in rows]
+    open_at = [row.received_at for row in rows if not _is_over(row.state)]
     if cause.kind is OutcomeKind.HELD:
         over = any(state in _THROUGH for state in states) or all(map(_is_over, states))
         return Stand(standing=Standing(over=over, mended=True))
-    standing = Standing(over=not states, mended=cause.mended > 0)
+    standing = Standing(
+        over=not states, mended=cause.mended > 0, oldest_at=min(open_at, default=None)
+    )
     ended = cause.kind in TRACKED and bool(states) and _is_over(states[0])
     return Stand(standing=standing, ended=ended)
+
+
+def _oldest_waiting(connection: Connection, integration: str) -> float | None:
+    """When the oldest came that a hold keeps."""
+    found: list[float] = []
+    for kind in EntityType:
+        query = (
+            select(deliveries.c.received_at)
+            .where(literal_column("deliveries.state = 'ready'"))
+            .where(deliveries.c.integration == integration, deliveries.c.entity_type == kind.value)
+            .order_by(deliveries.c.ordinal)
+            .limit(1)
+        )
+        found += connection.scalars(query).all()
+    return min(found, default=None)
 
 
 def _is_over(state: str | None) -> bool:
@@ -137,9 +177,12 @@ def _is_over(state: str | None) -> bool:
 
 
 class Things(msgspec.Struct, frozen=True, kw_only=True):
-    """What a mail lists: how many by type, and the first of them, those that are new before."""
+    """What a mail lists: how many by type, and the first of them, those that are new before.
 
-    counts: Mapping[EntityType, int]
+    The type None is that of letters, which need not name an entity.
+    """
+
+    counts: Mapping[EntityType | None, int]
     listed: tuple[Detail, ...]
     newest_pk: int
     waiting: int = 0
@@ -152,24 +195,22 @@ def things(connection: Connection, cause: Cause, limit: int) -> Things:
             counts={}, listed=(), newest_pk=0, waiting=_waiting(connection, cause.integration)
         )
     own = notices.c.cause_pk == cause.cause_pk
-    troubled = (
-        own if cause.kind is OutcomeKind.MANUAL else and_(own, deliveries.c.state.not_in(ENDED))
-    )
-    joined = select(notices).outerjoin(deliveries, deliveries.c.ordinal == notices.c.ordinal)
+    troubled = own if cause.kind is OutcomeKind.MANUAL else and_(own, STATE.not_in(ENDED))
     counted = (
-        joined.with_only_columns(notices.c.entity_type, func.count(), func.max(notices.c.notice_pk))
+        joined(notices.c.entity_type, func.count(), func.max(notices.c.notice_pk))
         .where(troubled)
         .group_by(notices.c.entity_type)
     )
     found = list(connection.execute(counted))
-    new = joined.where(troubled, notices.c.notice_pk > cause.told_pk)
-    old = joined.where(troubled, notices.c.notice_pk <= cause.told_pk)
+    details = joined(notices.c.detail)
+    new = details.where(troubled, notices.c.notice_pk > cause.told_pk)
+    old = details.where(troubled, notices.c.notice_pk <= cause.told_pk)
     listed: list[Detail] = []
     for query in (new, old):
         rows = query.order_by(notices.c.notice_pk).limit(limit - len(listed))
         listed.extend(_detail.decode(row.detail) for row in connection.execute(rows))
     return Things(
-        counts={EntityType(kind): many for kind, many, _ in found},
+        counts={EntityType(kind) if kind else None: many for kind, many, _ in found},
         listed=tuple(listed),
         newest_pk=max((newest for _, _, newest in found), default=cause.told_pk),
     )

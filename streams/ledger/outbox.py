@@ -7,42 +7,44 @@ from sqlalchemy import Connection, bindparam, literal_column, select, update
 from schemas.wire import Outgoing
 from streams.ledger.engine import Operation
 from streams.ledger.rows import unpack_headers
+from streams.ledger.statements import Statement
 from streams.ledger.tables import lanes, outbox
 from streams.ports import OutboxRow
+
+_UNPUBLISHED = Statement(
+    select(outbox.c.position, outbox.c.topic, outbox.c.key, outbox.c.value, outbox.c.headers)
+    .where(
+        literal_column("NOT published"),
+        outbox.c.lane.in_(select(lanes.c.lane).where(lanes.c.owner == bindparam("owner"))),
+    )
+    .order_by(outbox.c.position)
+    .limit(bindparam("most"))
+)
+_PUBLISHED = Statement(
+    update(outbox)
+    .where(outbox.c.position == bindparam("b_position"))
+    .values(published=literal_column("true"))
+)
 
 
 def unpublished(connection: Connection, owner: str, limit: int) -> list[OutboxRow]:
     """The oldest unpublished rows of an owner's lanes: by flag, never by the highest id."""
-    own = select(lanes.c.lane).where(lanes.c.owner == owner)
-    query = (
-        select(outbox)
-        .where(literal_column("NOT published"), outbox.c.lane.in_(own))
-        .order_by(outbox.c.position)
-        .limit(limit)
-    )
     return [
         OutboxRow(
-            position=row.position,
-            record=Outgoing(
-                topic=row.topic,
-                key=row.key,
-                value=row.value,
-                headers=unpack_headers(row.headers),
-            ),
+            position=position,
+            record=Outgoing(topic=topic, key=key, value=value, headers=unpack_headers(headers)),
         )
-        for row in connection.execute(query)
+        for position, topic, key, value, headers in _UNPUBLISHED.rows(
+            connection, {"owner": owner, "most": limit}
+        )
     ]
 
 
 def _published(connection: Connection, items: Sequence[Sequence[int]]) -> list[None]:
-    rows = [{"b_position": position} for positions in items for position in positions]
-    if rows:
-        connection.execute(
-            update(outbox)
-            .where(outbox.c.position == bindparam("b_position"))
-            .values(published=True),
-            rows,
-        )
+    _PUBLISHED.each(
+        connection,
+        [{"b_position": position} for positions in items for position in positions],
+    )
     return [None] * len(items)
 
 

@@ -42,7 +42,7 @@ from schemas.events import EntityType
 from streams.core.states import SETTLED, State
 from streams.ledger.access import owned
 from streams.ledger.engine import Operation
-from streams.ledger.intake import chunks
+from streams.ledger.inserting import chunks
 from streams.ledger.letters import DISCARDED, REPLAYED
 from streams.ledger.rows import open_or_dead
 from streams.ledger.tables import (
@@ -241,6 +241,15 @@ def _is_newer(one: Any, other: Any) -> ColumnElement[bool]:
 
 
 # --- what stays too long ---------------------------------------------------------------------
+
+
+ALARM_LEAD_S: Final = 7 * 24 * 3600.0  # a person has a week to do something about it,
+ALARM_SHARE: Final = 4  # or a quarter of the retention where that is less
+
+
+def alarm_age_s(kept_s: float) -> float:
+    """How old what is open may be until people are told; `kept_s`: the topics' retention."""
+    return kept_s - min(ALARM_LEAD_S, kept_s / ALARM_SHARE)
 
 
 class Lasting(msgspec.Struct, frozen=True, kw_only=True):

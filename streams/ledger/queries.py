@@ -11,7 +11,7 @@ from schemas.failures import Failure
 from streams.core.states import OPEN, State
 from streams.ledger.engine import make_engine
 from streams.ledger.holds import load_holds
-from streams.ledger.intake import chunks
+from streams.ledger.inserting import chunks
 from streams.ledger.tables import audit, commands, deliveries, letters
 
 Answer = TypeVar("Answer")

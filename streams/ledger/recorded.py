@@ -15,8 +15,8 @@ from schemas.failures import Reference
 from schemas.wire import Record
 from streams.core.model import entity_key
 from streams.core.states import OPEN, State
-from streams.ledger.intake import chunks
-from streams.ledger.last_states import record_of
+from streams.ledger.inserting import chunks
+from streams.ledger.last_states import is_forgotten, record_of
 from streams.ledger.rows import reference_of, state_is
 from streams.ledger.tables import bookings, books, deliveries, entities, inbox
 
@@ -168,7 +168,8 @@ def newest_events(
     if before is not None:
         query = query.where(inbox.c.event_pk < before)
     rows = connection.execute(query.order_by(inbox.c.event_pk.desc()).limit(limit)).all()
-    return [record_of(row) for row in rows], rows[-1].event_pk if len(rows) == limit else None
+    known = [record_of(row) for row in rows if not is_forgotten(row)]
+    return known, rows[-1].event_pk if len(rows) == limit else None
 
 
 def customer_numbers(connection: Connection, company: str) -> tuple[str, ...]:

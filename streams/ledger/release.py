@@ -14,11 +14,11 @@ from schemas.outcomes import OutcomeKind
 from streams.core.gates import GateState, GateView, blocked_failure, look, missing_failure
 from streams.core.model import EntityRow, Gate, Sibling, entity_key
 from streams.core.states import MOVABLE, State
-from streams.ledger.access import load_entities, load_siblings, locked
+from streams.ledger.access import load_entities, load_siblings
 from streams.ledger.changes import Changes, as_blob
-from streams.ledger.intake import chunks
 from streams.ledger.rows import StoredDelivery, delivery_of, state_is, stored
 from streams.ledger.rules import BlockedBy, Moment, Parent, Rules, UnreadableEventError
+from streams.ledger.statements import Among, Statement
 from streams.ledger.tables import deliveries, signals
 
 CHUNK = 500  # children of one parent in one transaction (design section 5.5)
@@ -52,38 +52,42 @@ def make_gate(
 
 
 # Built once: composing a statement costs more than running it.
-_CHILDREN = (
+_waiting_for = (
     stored.where(
         deliveries.c.waits_key == bindparam("key"),
         deliveries.c.ordinal > bindparam("after"),
-        deliveries.c.lane.in_(bindparam("lanes", expanding=True)),
+        Among(deliveries.c.lane, "lanes"),
         _PARKED,
     )
     .order_by(deliveries.c.ordinal)
     .limit(CHUNK)
 )
-_OTHER_LANES = (
+_CHILDREN = Statement(_waiting_for, on_postgresql=_waiting_for.with_for_update(of=deliveries))
+_OTHER_LANES = Statement(
     select(deliveries.c.lane)
     .where(
         deliveries.c.waits_key == bindparam("key"),
-        deliveries.c.lane.not_in(bindparam("lanes", expanding=True)),
+        Among(deliveries.c.lane, "lanes", but=True),
         _PARKED,
     )
     .distinct()
 )
-_WAITED_FOR = (
-    select(deliveries.c.waits_key)
-    .where(deliveries.c.waits_key.in_(bindparam("keys", expanding=True)))
-    .distinct()
+_WAITED_FOR = Statement(
+    select(deliveries.c.waits_key).where(Among(deliveries.c.waits_key, "keys")).distinct()
+)
+
+
+_SIGNALS = Statement(
+    select(signals.c.signal_pk, signals.c.entity_key, signals.c.after)
+    .where(Among(signals.c.lane, "lanes"))
+    .order_by(signals.c.signal_pk)
+    .limit(bindparam("most"))
 )
 
 
 def parked_keys(connection: Connection, keys: list[str]) -> list[str]:
     """Of these entities, those that somebody waits for."""
-    found: list[str] = []
-    for part in chunks(keys):
-        found.extend(row.waits_key for row in connection.execute(_WAITED_FOR, {"keys": part}))
-    return found
+    return [row[0] for row in _WAITED_FOR.rows(connection, {"keys": keys})] if keys else []
 
 
 def release(
@@ -117,13 +121,12 @@ def _children(
     connection: Connection, key: str, own: frozenset[int], after: int
 ) -> list[StoredDelivery]:
     values = {"key": key, "after": after, "lanes": list(own)}
-    query = locked(connection, _CHILDREN)
-    return [delivery_of(row) for row in connection.execute(query, values)]
+    return [delivery_of(row) for row in _CHILDREN.rows(connection, values)]
 
 
 def _signal_others(connection: Connection, key: str, own: frozenset[int]) -> None:
-    found = connection.execute(_OTHER_LANES, {"key": key, "lanes": list(own)})
-    _signal(connection, {row.lane for row in found}, key, 0)
+    found = _OTHER_LANES.rows(connection, {"key": key, "lanes": list(own)})
+    _signal(connection, {lane for (lane,) in found}, key, 0)
 
 
 def _signal(connection: Connection, to: set[int], key: str, after: int) -> None:
@@ -147,17 +150,11 @@ def take_signals(connection: Connection, own: frozenset[int], limit: int) -> lis
 
     The signals are used up by this.
     """
-    query = (
-        select(signals.c.signal_pk, signals.c.entity_key, signals.c.after)
-        .where(signals.c.lane.in_(own))
-        .order_by(signals.c.signal_pk)
-        .limit(limit)
-    )
-    rows = list(connection.execute(query))
+    rows = _SIGNALS.rows(connection, {"lanes": list(own), "most": limit})
     if rows:
-        used = [row.signal_pk for row in rows]
+        used = [row[0] for row in rows]
         connection.execute(delete(signals).where(signals.c.signal_pk.in_(used)))
-    return list(dict.fromkeys((row.entity_key, row.after) for row in rows))
+    return list(dict.fromkeys((key, after) for _, key, after in rows))
 
 
 def _reconsider(

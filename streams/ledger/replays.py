@@ -16,15 +16,22 @@ from schemas.edits import EditValue, apply_edits, canonical_path, parse_path
 from schemas.events import Entity, EntityType
 from schemas.failures import Change, Failure, Reference, plain
 from streams.core.model import Candidate, EntityRow
-from streams.core.replays import Reason, Refusal, replay_refusal
+from streams.core.replays import Reason, Refusal, replay_refusal, since_refusal
 from streams.core.states import State
 from streams.ledger.access import load_siblings
 from streams.ledger.directory import Directory
-from streams.ledger.intake import chunks
-from streams.ledger.letters import Reopening, StoredLetter, judge_letter, load_letters
+from streams.ledger.inserting import chunks
+from streams.ledger.letters import (
+    Reopening,
+    StoredLetter,
+    judge_letter,
+    load_letters,
+    still_refusal,
+)
 from streams.ledger.rows import (
     StoredDelivery,
     delivery_of,
+    entity_columns,
     entity_of,
     reference_of,
     stored,
@@ -36,18 +43,20 @@ UNKNOWN = Refusal(reason=Reason.UNKNOWN, text="the ledger knows no delivery or l
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be replayed, and how."""
+    """What is to be replayed, and how. `replays`: by id, how many there were when it was asked."""
 
     ids: tuple[str, ...]
     edit: Mapping[str, EditValue] = {}
     force: bool = False
+    replays: Mapping[str, int] = {}
 
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
     """One id: refused, or what its replay does.
 
     Exactly one of `delivery` and `letter` is set where the id is known. `edited`: the whole that
-    takes the event's place, with what it changes.
+    takes the event's place, with what it changes. `still`: why a letter is refused that was read
+    in vain again.
     """
 
     delivery_id: str
@@ -57,6 +66,13 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     reopening: Reopening | None = None
     edited: bytes | None = None
     changes: tuple[Change, ...] = ()
+    still: Failure | None = None
+
+    @property
+    def replays(self) -> int:
+        """How often it was replayed."""
+        one = self.delivery or self.letter
+        return 0 if one is None else one.replays
 
 
 def load_by_id(connection: Connection, ids: list[str]) -> dict[str, StoredDelivery]:
@@ -82,7 +98,8 @@ def judge(connection: Connection, rules: Rules, directory: Directory, asked: Ask
         delivery, letter = found.get(delivery_id), unsent.get(delivery_id)
         if delivery is not None:
             key = delivery.entity_key
-            refusal = replay_refusal(
+            since = since_refusal(delivery.replays, asked.replays.get(delivery_id))
+            refusal = since or replay_refusal(
                 _candidate(delivery),
                 rows.get(key, EntityRow(key=key)),
                 [s for s in siblings.get(key, ()) if s.ordinal != delivery.ordinal],
@@ -92,8 +109,7 @@ def judge(connection: Connection, rules: Rules, directory: Directory, asked: Ask
             )
             judged.append(_with_edit(rules, delivery, refusal, asked.edit))
         elif letter is not None:
-            answer = judge_letter(connection, directory, letter, edited=bool(asked.edit))
-            judged.append(_of_letter(letter, answer))
+            judged.append(_judge_letter(connection, directory, letter, asked))
         else:
             judged.append(Judged(delivery_id=delivery_id, refusal=UNKNOWN))
     return judged
@@ -111,10 +127,21 @@ def _candidate(delivery: StoredDelivery) -> Candidate:
     )
 
 
-def _of_letter(letter: StoredLetter, answer: Reopening | Refusal) -> Judged:
+def _judge_letter(
+    connection: Connection, directory: Directory, letter: StoredLetter, asked: Asked
+) -> Judged:
+    name = letter.letter_id
+    answer: Reopening | Refusal | Failure | None
+    answer = since_refusal(letter.replays, asked.replays.get(name))
+    if answer is None:
+        answer = judge_letter(
+            connection, directory, letter, edited=bool(asked.edit), force=asked.force
+        )
+    if isinstance(answer, Reopening):
+        return Judged(delivery_id=name, letter=letter, reopening=answer)
     if isinstance(answer, Refusal):
-        return Judged(delivery_id=letter.letter_id, letter=letter, refusal=answer)
-    return Judged(delivery_id=letter.letter_id, letter=letter, reopening=answer)
+        return Judged(delivery_id=name, letter=letter, refusal=answer)
+    return Judged(delivery_id=name, letter=letter, refusal=still_refusal(answer), still=answer)
 
 
 def _with_edit(
@@ -163,7 +190,7 @@ def _at(tree: Any, path: str) -> str | None:
 def _entity_rows(connection: Connection, keys: list[str]) -> dict[str, EntityRow]:
     found: dict[str, EntityRow] = {}
     for part in chunks(keys):
-        query = select(entities).where(entities.c.entity_key.in_(part))
+        query = entity_columns.where(entities.c.entity_key.in_(part))
         found.update({row.entity_key: entity_of(row) for row in connection.execute(query)})
     return found
 

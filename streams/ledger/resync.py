@@ -14,8 +14,8 @@ from connectors.integrations import Integration
 from schemas.events import EntityType, Invoice
 from streams.core.model import entity_key
 from streams.ledger.act import REFUSED, Act
-from streams.ledger.intake import insert_new
-from streams.ledger.last_states import record_of
+from streams.ledger.inserting import insert_new
+from streams.ledger.last_states import is_forgotten, record_of
 from streams.ledger.resuming import NOT_SET_UP
 from streams.ledger.tables import deliveries, entities, inbox
 
@@ -80,9 +80,11 @@ def _last_events(connection: Connection, company: str, kind: EntityType, after: 
 
 
 def _open(act: Act, integration: Integration, kind: EntityType, events: list[Any]) -> None:
-    wanted = [event for event in events if _is_wanted(act, event)]
+    known = [event for event in events if not is_forgotten(event)]
+    wanted = [event for event in known if _is_wanted(act, event)]
     booked = _booked_events(act.connection, integration, wanted) if kind in _IMMUTABLE else {}
-    chosen = [booked.get(event.number, event) for event in wanted]
+    newest = [booked.get(event.number, event) for event in wanted]
+    chosen = [event for event in newest if not is_forgotten(event)]
     edited = _edits(act.connection, integration.id, [event.event_pk for event in chosen])
     rows = [
         {

@@ -1,9 +1,10 @@
 """Rows of the ledger as values, and values as rows."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, and_, literal_column, select
+from sqlalchemy import ColumnElement, and_, literal_column, select
 
 from schemas.events import EntityType
 from schemas.failures import Failure, Reference
@@ -11,6 +12,10 @@ from schemas.wire import Record
 from streams.core.model import EntityRow, Sibling, Version
 from streams.core.states import State
 from streams.ledger.tables import deliveries, entities, inbox
+
+# A look into a table is several times quicker than a call of the enumeration.
+STATES = {state.value: state for state in State}
+TYPES = {kind.value: kind for kind in EntityType}
 
 Headers = tuple[tuple[str, bytes], ...]
 
@@ -126,6 +131,42 @@ class StoredDelivery(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+# In this order: `delivery_of` reads rows by place.
+_DELIVERY = (
+    "ordinal",
+    "delivery_id",
+    "event_pk",
+    "integration",
+    "system",
+    "company",
+    "entity_key",
+    "entity_type",
+    "number",
+    "customer_number",
+    "lane",
+    "sequence",
+    "state",
+    "waits_key",
+    "act_at",
+    "act_boot",
+    "attempts",
+    "retried_s",
+    "posts",
+    "absences",
+    "intent",
+    "send_by",
+    "failure",
+    "told",
+    "outcomes",
+    "final_id",
+    "replays",
+    "replay_of",
+    "rewrite",
+    "edited",
+    "received_at",
+    "first_failed_at",
+    "last_failed_at",
+)
 _INBOX = (
     "source",
     "ce_id",
@@ -141,77 +182,85 @@ _INBOX = (
 
 # A delivery joined with its event; every query that returns `StoredDelivery` starts here.
 stored = select(
-    *(c for c in deliveries.c if c.name != "settled_at"),
-    *(inbox.c[name] for name in _INBOX),
+    *(deliveries.c[name] for name in _DELIVERY), *(inbox.c[name] for name in _INBOX)
 ).join(inbox, inbox.c.event_pk == deliveries.c.event_pk)
 
 
-def delivery_of(row: Row[Any]) -> StoredDelivery:
-    """One row of a `stored` query as a value."""
+def delivery_of(row: Sequence[Any]) -> StoredDelivery:
+    """One row of a `stored` query as a value, from SQLAlchemy or from the driver."""
     return StoredDelivery(
-        ordinal=row.ordinal,
-        delivery_id=row.delivery_id,
-        event_pk=row.event_pk,
-        integration=row.integration,
-        system=row.system,
-        company=row.company,
-        entity_key=row.entity_key,
-        entity_type=EntityType(row.entity_type),
-        number=row.number,
-        customer_number=row.customer_number,
-        lane=row.lane,
-        sequence=row.sequence,
-        state=State(row.state),
-        waits_key=row.waits_key,
-        act_at=row.act_at,
-        act_boot=row.act_boot,
-        attempts=row.attempts,
-        retried_s=row.retried_s,
-        posts=row.posts,
-        absences=row.absences,
-        intent=row.intent,
-        send_by=row.send_by,
-        failure=failure_of(row.failure),
-        told=row.told,
-        outcomes=row.outcomes,
-        final_id=row.final_id,
-        replays=row.replays,
-        replay_of=row.replay_of,
-        rewrite=bool(row.rewrite),
-        edited=row.edited,
-        received_at=row.received_at,
-        first_failed_at=row.first_failed_at,
-        last_failed_at=row.last_failed_at,
-        source=row.source,
-        ce_id=row.ce_id,
-        ce_type=row.ce_type,
+        ordinal=row[0],
+        delivery_id=row[1],
+        event_pk=row[2],
+        integration=row[3],
+        system=row[4],
+        company=row[5],
+        entity_key=row[6],
+        entity_type=TYPES[row[7]],
+        number=row[8],
+        customer_number=row[9],
+        lane=row[10],
+        sequence=row[11],
+        state=STATES[row[12]],
+        waits_key=row[13],
+        act_at=row[14],
+        act_boot=row[15],
+        attempts=row[16],
+        retried_s=row[17],
+        posts=row[18],
+        absences=row[19],
+        intent=row[20],
+        send_by=row[21],
+        failure=failure_of(row[22]),
+        told=row[23],
+        outcomes=row[24],
+        final_id=row[25],
+        replays=row[26],
+        replay_of=row[27],
+        rewrite=bool(row[28]),
+        edited=row[29],
+        received_at=row[30],
+        first_failed_at=row[31],
+        last_failed_at=row[32],
+        source=row[33],
+        ce_id=row[34],
+        ce_type=row[35],
         record=Record(
-            topic=row.topic,
-            partition=row.partition,
-            offset=row.offset,
-            timestamp_ms=row.timestamp_ms,
-            key=row.key,
-            value=row.value,
-            headers=unpack_headers(row.headers),
+            topic=row[36],
+            partition=row[37],
+            offset=row[38],
+            timestamp_ms=row[39],
+            key=row[40],
+            value=row[41],
+            headers=unpack_headers(row[42]),
         ),
     )
 
 
-def entity_of(row: Row[Any]) -> EntityRow:
-    """One row of `entities` as a value."""
-    applied = (
-        None if row.applied_ordinal is None else Version(row.applied_ordinal, row.applied_sequence)
-    )
+# In this order: `entity_of` reads rows by place.
+_ENTITY = (
+    "entity_key",
+    "in_books",
+    "reference",
+    "content",
+    "dirty",
+    "applied_ordinal",
+    "applied_sequence",
+    "claimed_by",
+    "asked_no_at",
+)
+entity_columns = select(*(entities.c[name] for name in _ENTITY))
+
+
+def entity_of(row: Sequence[Any]) -> EntityRow:
+    """One row of an `entity_columns` query as a value, from SQLAlchemy or from the driver."""
     return EntityRow(
-        key=row.entity_key,
-        in_books=bool(row.in_books),
-        reference=reference_of(row.reference),
-        content=row.content,
-        dirty=bool(row.dirty),
-        applied=applied,
-        claimed_by=row.claimed_by,
-        asked_no_at=row.asked_no_at,
+        key=row[0],
+        in_books=bool(row[1]),
+        reference=reference_of(row[2]),
+        content=row[3],
+        dirty=bool(row[4]),
+        applied=None if row[5] is None else Version(row[5], row[6]),
+        claimed_by=row[7],
+        asked_no_at=row[8],
     )
-
-
-entity_columns = select(entities)

@@ -16,10 +16,11 @@ from streams.ledger.access import epochs_now, load_entities, load_siblings
 from streams.ledger.changes import Changes, as_blob
 from streams.ledger.engine import Operation
 from streams.ledger.holds import clear_hold, put_hold, put_pause
-from streams.ledger.intake import chunks, insert_new
+from streams.ledger.inserting import insert_new
 from streams.ledger.release import Released, ask, parked_keys, release
-from streams.ledger.rows import StoredDelivery
+from streams.ledger.rows import STATES, StoredDelivery
 from streams.ledger.rules import Moment, Rules
+from streams.ledger.statements import Among, Statement
 from streams.ledger.tables import attempts, bookings, deliveries
 
 _OUTCOME = {
@@ -36,9 +37,16 @@ NO_CALLS = b"[]"  # the exchanges of an attempt that was decided without a call
 _PROVES_MENDED = frozenset(
     {What.APPLIED, What.UNCHANGED, What.MANUAL, What.REFUSED, What.UNSURE, What.GATE_CLOSED}
 )
-_PRESENT = select(
-    deliveries.c.ordinal, deliveries.c.state, deliveries.c.outcomes, deliveries.c.told
-).where(deliveries.c.ordinal.in_(bindparam("ordinals", expanding=True)))
+_PRESENT = Statement(
+    select(
+        deliveries.c.ordinal, deliveries.c.state, deliveries.c.outcomes, deliveries.c.told
+    ).where(Among(deliveries.c.ordinal, "ordinals"))
+)
+_ATTEMPT = Statement(
+    attempts.insert().values(
+        {name: bindparam(name) for name in ("ordinal", "kind", "ended_at", "verdict", "exchanges")}
+    )
+)
 
 
 class Settlement(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,11 +140,13 @@ class _Settling:
         return [self._answer(done.get(n), released, more) for n in range(len(self.items))]
 
     def _present(self) -> dict[int, tuple[State, int, str]]:
-        found: dict[int, tuple[State, int, str]] = {}
-        for part in chunks([item.delivery.ordinal for item in self.items]):
-            for row in self.connection.execute(_PRESENT, {"ordinals": part}):
-                found[row.ordinal] = (State(row.state), row.outcomes, row.told)
-        return found
+        ordinals = [item.delivery.ordinal for item in self.items]
+        return {
+            ordinal: (STATES[state], outcomes, told)
+            for ordinal, state, outcomes, told in _PRESENT.rows(
+                self.connection, {"ordinals": ordinals}
+            )
+        }
 
     def _settle(self, item: Settlement, delivery: StoredDelivery) -> Conclusion:
         standing = Standing(
@@ -293,8 +303,7 @@ class _Settling:
 
     def _write(self) -> None:
         self.changes.flush(self.connection)
-        if self.history:
-            self.connection.execute(attempts.insert(), self.history)
+        _ATTEMPT.each(self.connection, self.history)
         if self.booked:
             self.connection.execute(insert_new(self.connection, bookings), self.booked)
 

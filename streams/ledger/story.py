@@ -4,14 +4,15 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from schemas.failures import Failure
 from schemas.outcomes import FAILURES_TOPIC, RESULTS_TOPIC, Outcome, decode_outcome
-from streams.ledger.intake import chunks
+from streams.ledger.inserting import chunks
 from streams.ledger.queries import Said, said_of
 from streams.ledger.replays import load_by_id
 from streams.ledger.rows import StoredDelivery, delivery_of, reference_of, stored
+from streams.ledger.story_parking import waited
 from streams.ledger.tables import attempts, audit, bookings, deliveries, entities, inbox, outbox
 
 MOST_EVENTS = 200  # of one entity that are told, the newest
@@ -86,6 +87,7 @@ def _story(connection: Connection, events: Sequence[Any], found: Sequence[Stored
     lines = [_event(row) for row in events]
     lines += [_delivery(delivery) for delivery in found]
     lines += tried + told + _said(connection, found) + _booked(connection, found)
+    lines += _waited(connection, found)
     lines.sort(key=lambda line: line.at)
     short = len(events) < MOST_EVENTS and len(found) < MOST_DELIVERIES
     return Story(
@@ -220,6 +222,31 @@ def _booked(connection: Connection, found: Sequence[StoredDelivery]) -> list[Lin
         }
         lines.append(Line(at=row.booked_at, what="booked", facts=facts))
     return lines
+
+
+def _waited(connection: Connection, found: Sequence[StoredDelivery]) -> list[Line]:
+    first: dict[int, float] = {}
+    for part in chunks([delivery.ordinal for delivery in found]):
+        query = (
+            select(attempts.c.ordinal, func.min(attempts.c.ended_at).label("first"))
+            .where(attempts.c.ordinal.in_(part))
+            .group_by(attempts.c.ordinal)
+        )
+        for row in connection.execute(query):
+            first[row.ordinal] = row.first
+    return [
+        Line(
+            at=one.until,
+            what="released",
+            facts={
+                "deliveryId": one.delivery.delivery_id,
+                "integration": one.delivery.integration,
+                "waitedFor": one.parent,
+                "parkedSeconds": round(one.until - one.delivery.received_at, 3),
+            },
+        )
+        for one in waited(connection, found, first)
+    ]
 
 
 def _known(connection: Connection, integration_of: dict[str, str]) -> Iterable[Known]:

@@ -26,6 +26,17 @@ metadata = MetaData()
 # SQLite numbers rows by itself only in a column that is exactly INTEGER.
 _Ordinal = BigInteger().with_variant(Integer(), "sqlite")
 
+
+def _where(condition: str, name: str, *columns: str) -> Index:
+    """An index that holds the rows that fulfil a condition, and no others."""
+    return Index(name, *columns, sqlite_where=text(condition), postgresql_where=text(condition))
+
+
+def _of_dead(name: str, *columns: str) -> Index:
+    """An index that holds what is dead and nothing else."""
+    return _where("state = 'dead'", name, *columns)
+
+
 meta = Table(
     "meta",
     metadata,
@@ -104,6 +115,10 @@ deliveries = Table(
     Column("intent", LargeBinary),
     Column("send_by", Float),
     Column("failure", LargeBinary),
+    # Of what died: its failure's code and what sets its cause apart, for lists and counts of many.
+    Column("failure_code", String),
+    Column("failure_class", String),
+    Column("cause", String),
     Column("told", String, nullable=False, server_default=""),
     Column("outcomes", Integer, nullable=False, server_default="0"),
     Column("final_id", String),
@@ -115,49 +130,35 @@ deliveries = Table(
     Column("first_failed_at", Float),
     Column("last_failed_at", Float),
     Column("settled_at", Float),
-    Index(
-        "deliveries_ready",
-        "integration",
-        "entity_type",
-        "ordinal",
-        sqlite_where=text("state = 'ready'"),
-        postgresql_where=text("state = 'ready'"),
-    ),
-    Index(
-        "deliveries_timed",
-        "act_at",
-        sqlite_where=text("act_at IS NOT NULL"),
-        postgresql_where=text("act_at IS NOT NULL"),
-    ),
-    Index(
+    _where("state = 'ready'", "deliveries_ready", "integration", "entity_type", "ordinal"),
+    _where("act_at IS NOT NULL", "deliveries_timed", "act_at"),
+    _where(
+        "state IN ('ready','waiting','blocked','due','sending','uncertain','dead')",
         "deliveries_open_of_entity",
         "entity_key",
         "ordinal",
-        sqlite_where=text(
-            "state IN ('ready','waiting','blocked','due','sending','uncertain','dead')"
-        ),
-        postgresql_where=text(
-            "state IN ('ready','waiting','blocked','due','sending','uncertain','dead')"
-        ),
     ),
-    Index(
-        "deliveries_parked",
-        "waits_key",
-        "ordinal",
-        sqlite_where=text("waits_key IS NOT NULL"),
-        postgresql_where=text("waits_key IS NOT NULL"),
+    _where("waits_key IS NOT NULL", "deliveries_parked", "waits_key", "ordinal"),
+    _of_dead("deliveries_dead", "ordinal"),
+    # What people look through, newest failure first: only the dead pay for these.
+    _of_dead("deliveries_dead_newest", "last_failed_at", "ordinal"),
+    _of_dead("deliveries_dead_of_company", "company", "last_failed_at", "ordinal"),
+    _of_dead("deliveries_dead_of_integration", "integration", "last_failed_at", "ordinal"),
+    _of_dead("deliveries_dead_of_code", "failure_code", "last_failed_at", "ordinal"),
+    _of_dead(
+        "deliveries_dead_of_cause",
+        *("integration", "failure_code", "cause", "last_failed_at", "ordinal"),
     ),
-    Index(
-        "deliveries_dead",
-        "ordinal",
-        sqlite_where=text("state = 'dead'"),
-        postgresql_where=text("state = 'dead'"),
+    _of_dead(
+        "deliveries_dead_of_class",
+        *("integration", "failure_code", "failure_class", "last_failed_at"),
     ),
-    Index(
-        "deliveries_in_doubt",
-        "lane",
-        sqlite_where=text("state IN ('sending','uncertain')"),
-        postgresql_where=text("state IN ('sending','uncertain')"),
+    _where("state IN ('sending','uncertain')", "deliveries_in_doubt", "lane"),
+    # What is counted for people. A delivery that just goes is never in it.
+    _where(
+        "state IN ('waiting','blocked','due','uncertain')",
+        "deliveries_standing",
+        *("integration", "state", "received_at"),
     ),
     Index("deliveries_event", "event_pk"),
     sqlite_autoincrement=True,
@@ -179,12 +180,7 @@ entities = Table(
     Column("ask_boot", String),
     Column("asked_no_at", Float),
     Column("asked_boot", String),
-    Index(
-        "entities_ask",
-        "ask_at",
-        sqlite_where=text("ask_at IS NOT NULL"),
-        postgresql_where=text("ask_at IS NOT NULL"),
-    ),
+    _where("ask_at IS NOT NULL", "entities_ask", "ask_at"),
 )
 
 books = Table(
@@ -217,6 +213,8 @@ holds = Table(
     Column("probes", Integer, nullable=False, server_default="0"),
     Column("pause_until", Float),
     Column("kind", String, nullable=False, server_default=""),
+    Column("quiet_until", Float),
+    Column("quiet_boot", String),
 )
 
 attempts = Table(
@@ -244,12 +242,7 @@ outbox = Table(
     Column("delivery_ordinal", BigInteger),
     Column("created_at", Float, nullable=False),
     Column("published", Boolean, nullable=False, server_default=text("false")),
-    Index(
-        "outbox_unpublished",
-        "position",
-        sqlite_where=text("NOT published"),
-        postgresql_where=text("NOT published"),
-    ),
+    _where("NOT published", "outbox_unpublished", "position"),
     Index("outbox_delivery", "delivery_ordinal"),
     sqlite_autoincrement=True,
 )
@@ -269,7 +262,13 @@ letters = Table(
     Column("failure", LargeBinary, nullable=False),
     Column("received_at", Float, nullable=False),
     Column("state", String, nullable=False, server_default="dead"),
-    UniqueConstraint("topic", "partition", "offset"),
+    # In vain: it was read again and still is nothing that could be delivered.
+    Column("replays", Integer, nullable=False, server_default="0"),
+    Column("last_failed_at", Float),
+    # Looked at for whether somebody is to be told of it.
+    Column("told", Boolean, nullable=False, server_default=text("false")),
+    _of_dead("letters_dead_newest", "received_at", "letter_id"),
+    _where("NOT told", "letters_untold", "received_at"),
 )
 
 signals = Table(
@@ -293,12 +292,7 @@ commands = Table(
     Column("received_at", Float, nullable=False),
     Column("state", String, nullable=False, server_default="open"),
     Column("progress", BigInteger, nullable=False, server_default="0"),
-    Index(
-        "commands_open",
-        "received_at",
-        sqlite_where=text("state = 'open'"),
-        postgresql_where=text("state = 'open'"),
-    ),
+    _where("state = 'open'", "commands_open", "received_at"),
 )
 
 audit = Table(
@@ -330,17 +324,12 @@ notices = Table(
     Column("code", String, nullable=False),
     Column("cause", String, nullable=False),
     Column("ordinal", BigInteger, nullable=False),
+    Column("letter_id", String),
     Column("entity_type", String, nullable=False),
     Column("many", Integer, nullable=False),
     Column("detail", LargeBinary, nullable=False),
     Column("cause_pk", BigInteger),
-    Index(
-        "notices_new",
-        "integration",
-        "notice_pk",
-        sqlite_where=text("cause_pk IS NULL"),
-        postgresql_where=text("cause_pk IS NULL"),
-    ),
+    _where("cause_pk IS NULL", "notices_new", "integration", "notice_pk"),
     Index("notices_cause", "cause_pk", "notice_pk"),
     Index("notices_delivery", "ordinal"),
     sqlite_autoincrement=True,
@@ -371,11 +360,6 @@ notice_causes = Table(
     Column("reminders", Integer, nullable=False, server_default="0"),
     Column("mended", Integer, nullable=False, server_default="0"),
     UniqueConstraint("integration", "kind", "code", "cause"),
-    Index(
-        "notice_causes_open",
-        "integration",
-        sqlite_where=text("open"),
-        postgresql_where=text("open"),
-    ),
+    _where("open", "notice_causes_open", "integration"),
     sqlite_autoincrement=True,
 )

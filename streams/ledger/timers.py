@@ -4,16 +4,28 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, ColumnElement, Connection, literal_column, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Select,
+    bindparam,
+    func,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 
 from schemas.failures import Notable, Reference
 from streams.core.states import State
-from streams.ledger.access import load_deliveries, load_entities, locked, owned
+from streams.ledger.access import load_deliveries, load_entities, owned
 from streams.ledger.changes import Changes, as_blob
 from streams.ledger.engine import Operation
 from streams.ledger.release import WAITED, ask, parked_keys, release, take_signals
 from streams.ledger.rows import StoredDelivery, is_sending, state_is
 from streams.ledger.rules import Moment, Rules
+from streams.ledger.statements import Among, Statement
 from streams.ledger.tables import deliveries, entities
 
 TICK_MOST = 500  # rows moved in one transaction
@@ -70,6 +82,79 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[Notable, ...] = ()
 
 
+class _Due(msgspec.Struct, frozen=True):
+    """What is looked at of a delivery whose time has come, in the order of `_DUE`."""
+
+    ordinal: int
+    state: str
+    integration: str
+    lane: int
+    waits_key: str | None
+    told: str
+    intent: bytes | None
+    entity_key: str
+
+
+_due = (
+    select(*(deliveries.c[name] for name in _Due.__struct_fields__))
+    .where(
+        deliveries.c.act_at <= bindparam("now"),
+        deliveries.c.act_boot == bindparam("boot"),
+        Among(deliveries.c.lane, "lanes"),
+    )
+    .order_by(deliveries.c.act_at)
+    .limit(bindparam("most"))
+)
+_DUE = Statement(_due, on_postgresql=_due.with_for_update())
+_NEXT_DUE = Statement(
+    select(deliveries.c.act_at)
+    .where(
+        deliveries.c.act_at > bindparam("now"),
+        deliveries.c.act_boot == bindparam("boot"),
+        Among(deliveries.c.lane, "lanes"),
+    )
+    .order_by(deliveries.c.act_at)
+    .limit(1)
+)
+_IN_FLIGHT = Statement(
+    select(deliveries.c.ordinal).where(is_sending, Among(deliveries.c.lane, "lanes"))
+)
+_PARKED = Statement(
+    select(deliveries.c.ordinal, deliveries.c.waits_key)
+    .where(
+        deliveries.c.waits_key.is_not(None),
+        _ordinal_alone > bindparam("after"),
+        Among(deliveries.c.lane, "lanes"),
+        state_is(State.WAITING, State.BLOCKED),
+    )
+    .order_by(_ordinal_alone)
+    .limit(bindparam("most"))
+)
+
+
+def _to_ask(integration: ColumnElement[str]) -> Select[Any]:
+    """The oldest questions; `integration` is the part of an entity's key before its separator."""
+    return (
+        select(entities.c.entity_key)
+        .where(
+            entities.c.ask_at.is_not(None),
+            # Another host's time means nothing here: what it wants to know is asked now.
+            or_(entities.c.ask_at <= bindparam("now"), entities.c.ask_boot != bindparam("boot")),
+            Among(entities.c.lane, "lanes"),
+            Among(integration, "not_of", but=True),
+        )
+        .order_by(entities.c.ask_at)
+        .limit(bindparam("most"))
+    )
+
+
+_key = entities.c.entity_key
+_TO_ASK = Statement(
+    _to_ask(func.substr(_key, 1, func.instr(_key, func.char(31)) - 1)),
+    on_postgresql=_to_ask(func.split_part(_key, func.chr(31), 1)),
+)
+
+
 def tick_operation(rules: Rules) -> Operation[Tick, Ticked]:
     """The operation that moves what is due."""
 
@@ -122,30 +207,12 @@ def _tick(connection: Connection, rules: Rules, item: Tick) -> Ticked:
     )
 
 
-def _due_rows(connection: Connection, own: frozenset[int], now: Moment) -> list[Any]:
-    query = (
-        select(
-            deliveries.c.ordinal,
-            deliveries.c.state,
-            deliveries.c.integration,
-            deliveries.c.lane,
-            deliveries.c.waits_key,
-            deliveries.c.told,
-            deliveries.c.intent,
-            deliveries.c.entity_key,
-        )
-        .where(
-            deliveries.c.act_at <= now.elapsed,
-            deliveries.c.act_boot == now.boot,
-            deliveries.c.lane.in_(own),
-        )
-        .order_by(deliveries.c.act_at)
-        .limit(TICK_MOST)
-    )
-    return list(connection.execute(locked(connection, query)))
+def _due_rows(connection: Connection, own: frozenset[int], now: Moment) -> list["_Due"]:
+    values = {"now": now.elapsed, "boot": now.boot, "lanes": list(own), "most": TICK_MOST}
+    return [_Due(*row) for row in _DUE.rows(connection, values)]
 
 
-def _one_due(changes: Changes, row: Any, item: Tick, woken: set[str], look_ups: list[int]) -> None:
+def _one_due(changes: Changes, row: _Due, item: Tick, woken: set[str], look_ups: list[int]) -> None:
     match State(row.state):
         case State.DUE:
             changes.delivery(row.ordinal, state=State.READY.value, act_at=None, act_boot=None)
@@ -185,22 +252,14 @@ def _questions(connection: Connection, own: frozenset[int], item: Tick) -> tuple
     """The oldest questions that can be put now. Each is put off, should its answer never come."""
     if item.ask_most <= 0:
         return ()
-    query = (
-        select(entities.c.entity_key)
-        .where(
-            entities.c.ask_at.is_not(None),
-            # Another host's time means nothing here: what it wants to know is asked now.
-            or_(entities.c.ask_at <= item.now.elapsed, entities.c.ask_boot != item.now.boot),
-            entities.c.lane.in_(own),
-            *(
-                entities.c.entity_key.not_like(f"{_escaped(name)}\x1f%", escape="/")
-                for name in sorted(item.ask_not)
-            ),
-        )
-        .order_by(entities.c.ask_at)
-        .limit(item.ask_most)
-    )
-    keys = [row.entity_key for row in connection.execute(query)]
+    values = {
+        "now": item.now.elapsed,
+        "boot": item.now.boot,
+        "lanes": list(own),
+        "most": item.ask_most,
+        "not_of": sorted(item.ask_not),
+    }
+    keys = [row[0] for row in _TO_ASK.rows(connection, values)]
     if keys:
         connection.execute(
             update(entities)
@@ -210,49 +269,25 @@ def _questions(connection: Connection, own: frozenset[int], item: Tick) -> tuple
     return tuple(key for key in keys if key not in item.asking)
 
 
-def _escaped(name: str) -> str:
-    return name.replace("/", "//").replace("%", "/%").replace("_", "/_")
-
-
 def _sending(connection: Connection, own: frozenset[int]) -> tuple[int, ...]:
-    query = select(deliveries.c.ordinal).where(is_sending, deliveries.c.lane.in_(own))
-    return tuple(row.ordinal for row in connection.execute(query))
+    return tuple(row[0] for row in _IN_FLIGHT.rows(connection, {"lanes": list(own)}))
 
 
 def _next_act_at(connection: Connection, own: frozenset[int], now: Moment) -> float | None:
-    query = (
-        select(deliveries.c.act_at)
-        .where(
-            deliveries.c.act_at > now.elapsed,
-            deliveries.c.act_boot == now.boot,
-            deliveries.c.lane.in_(own),
-        )
-        .order_by(deliveries.c.act_at)
-        .limit(1)
-    )
-    found = connection.execute(query).scalar()
-    return None if found is None else float(found)
+    values = {"now": now.elapsed, "boot": now.boot, "lanes": list(own)}
+    found = _NEXT_DUE.rows(connection, values)
+    return float(found[0][0]) if found else None
 
 
 def _sweep(
     connection: Connection, rules: Rules, item: Tick, own: frozenset[int], woken: set[str]
 ) -> int | None:
     """Find children whose parent has moved without anybody looking: a bounded stretch a time."""
-    query = (
-        select(deliveries.c.ordinal, deliveries.c.waits_key)
-        .where(
-            deliveries.c.waits_key.is_not(None),
-            _ordinal_alone > (item.sweep_after or 0),
-            deliveries.c.lane.in_(own),
-            state_is(State.WAITING, State.BLOCKED),
-        )
-        .order_by(_ordinal_alone)
-        .limit(SWEEP_MOST)
-    )
-    rows = list(connection.execute(query))
-    for key in dict.fromkeys(row.waits_key for row in rows):
+    values = {"after": item.sweep_after or 0, "lanes": list(own), "most": SWEEP_MOST}
+    rows = _PARKED.rows(connection, values)
+    for key in dict.fromkeys(key for _, key in rows):
         woken |= release(connection, rules, item.now, key, own).integrations
-    return rows[-1].ordinal if len(rows) == SWEEP_MOST else None
+    return rows[-1][0] if len(rows) == SWEEP_MOST else None
 
 
 def _answer(connection: Connection, rules: Rules, item: Answered) -> frozenset[str]:

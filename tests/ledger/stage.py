@@ -21,8 +21,8 @@ from schemas.events import (
 from schemas.wire import Record
 from streams.book_rules import BookRules
 from streams.intake import LedgerIntake
+from streams.ledger.arrivals import Taken
 from streams.ledger.engine import Ledger
-from streams.ledger.intake import Taken
 from streams.ledger.rules import Moment
 from streams.ledger.schema import migrate
 from tests.ledger.samples import LETTERS, PARTITIONS, SB1, TYPES, Given, key_of

@@ -200,19 +200,50 @@ def test_commands_of_lanes_that_are_not_ours_are_left_alone(tell: Tell) -> None:
     tell(story)
 
 
-def test_a_delivery_of_another_lane_is_refused(tell: Tell) -> None:
+def test_a_command_goes_on_to_the_owner_of_the_lane_of_its_delivery(tell: Tell) -> None:
+    """Partitions were added: the command comes under the new lane, the delivery keeps its old."""
+
     async def story(stage: Stage) -> None:
         desk = Desk(stage)
         others = [c for n in range(100100, 100140) for c in [customer(str(n))]]
         other = next(one for one in others if lane_of(one) != lane_of(customer()))
-        await stage.take(c=other)
+        await stage.take(c=customer())
+        here = await die(stage, "c")
+        await stage.take(o=other)
+        there = await die(stage, "o")
+        for kind, states in (("replay", "ready"), ("discard", "discarded")):
+            name = await desk.send(kind, deliveries=(there, here))
+            theirs = {lane_of(other): stage.worker.epochs[lane_of(other)]}
+            mine = {k: v for k, v in stage.worker.epochs.items() if k not in theirs}
+            ran = await desk.run(mine)
+            assert (ran.commands, ran.more) == (1, False)
+            assert [one[1] for one in desk.said(name)] == [here]
+            assert (await desk.run(mine)).commands == 0
+            assert (await desk.run(theirs)).commands == 1
+            assert [one[1] for one in desk.said(name)] == [here, there]
+            assert stage.states() == {"c": states, "o": states}
+            assert (await desk.run()).commands == 0
+
+    tell(story)
+
+
+def test_what_was_replayed_since_it_was_asked_for_is_left_alone(tell: Tell) -> None:
+    """The same ask under another id: broken off, and run again with other deliveries beside."""
+
+    async def story(stage: Stage) -> None:
+        desk = Desk(stage)
+        await stage.take(c=customer())
         dead = await die(stage, "c")
-        name = await desk.send("replay", deliveries=(dead,))
-        mine = {k: v for k, v in stage.worker.epochs.items() if k != lane_of(other)}
-        await desk.run(mine)
-        ((what, _, detail),) = desk.said(name)
-        assert (what, detail["refusal"]["reason"]) == ("refused", "other-lane")
-        assert stage.states()["c"] == "dead"
+        await stage.take(d=customer("100043"))
+        other = await die(stage, "d")
+        await desk.do("replay", deliveries=(dead,), replays=(0,))
+        await die(stage, "c")
+        late = await desk.do("replay", deliveries=(dead, other), replays=(0, 0))
+        said = {name: detail for _, name, detail in late}
+        assert said[dead]["refusal"]["reason"] == "replayed-since"
+        assert stage.states() == {"c": "dead", "d": "ready"}
+        ((what, _, _),) = await desk.do("replay", deliveries=(dead,), replays=(1,))
+        assert what == "replayed"
 
     tell(story)
 

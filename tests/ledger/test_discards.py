@@ -3,6 +3,7 @@
 import msgspec
 
 from streams.core.conclude import Result, What
+from streams.core.replays import MOST_REPLAYS
 from tests.ledger.conftest import Tell
 from tests.ledger.operating import Desk, die, letter
 from tests.ledger.samples import DK, REFUSAL, SB1, customer, invoice, project
@@ -129,5 +130,56 @@ def test_what_cannot_be_read_stays_dead_until_it_is_discarded(tell: Tell) -> Non
         ((what, _, _),) = await desk.do("discard", deliveries=(name,))
         assert what == "discarded"
         assert (await desk.refusal("discard", deliveries=(name,)))["reason"] == "not-dead"
+
+    tell(story)
+
+
+def test_a_letter_that_is_replayed_in_vain_too_often_needs_force(tell: Tell) -> None:
+    async def story(stage: Stage) -> None:
+        desk = Desk(stage)
+        name = await letter(stage)
+        for count in range(MOST_REPLAYS):
+            stage.go_on(60)
+            refused = await desk.refusal("replay", deliveries=(name,), replays=(count,))
+            assert refused["reason"] == "company-unknown"
+        (row,) = stage.rows("SELECT * FROM letters")
+        assert (row.replays, row.last_failed_at) == (MOST_REPLAYS, stage.now.wall)
+        refused = await desk.refusal("replay", deliveries=(name,))
+        assert refused["reason"] == "replayed-in-vain"
+        assert "--force" in refused["text"]
+        stage.integrations = {SB1.id: SB1}
+        assert (await desk.refusal("replay", deliveries=(name,)))["reason"] == "replayed-in-vain"
+        said = await desk.do("replay", deliveries=(name,), force=True)
+        assert said[0][0] == "replayed"
+        assert stage.states() == {"c": "ready"}
+
+    tell(story)
+
+
+def test_what_a_letter_says_is_what_was_wrong_with_it_the_last_time(tell: Tell) -> None:
+    async def story(stage: Stage) -> None:
+        name = await letter(stage)
+        stage.integrations = {SB1.id: SB1}
+        await stage.take(c=customer(name="Vik"))
+        refused = await Desk(stage).refusal("replay", deliveries=(name,))
+        assert refused["reason"] == "event-id-reused"
+        (row,) = stage.rows("SELECT * FROM letters")
+        assert b"event-id-reused" in row.failure
+
+    tell(story)
+
+
+def test_the_letters_of_a_topic_that_was_made_anew_are_not_those_of_the_old_one(tell: Tell) -> None:
+    async def story(stage: Stage) -> None:
+        old = msgspec.structs.replace(stage.record("c", customer()), value=b"{", offset=0)
+        changes = ({"value": b"["}, {"timestamp_ms": 1}, {"key": None}, {"value": None})
+        others = [msgspec.structs.replace(old, **change) for change in changes]
+        for record in (old, *others):
+            await stage.take_records(record)
+            assert (await stage.take_records(record)).letters == 0, "Kafka gave it again"
+        rows = stage.rows('SELECT letter_id, "offset" FROM letters')
+        assert len({row.letter_id for row in rows}) == 5
+        assert {row.offset for row in rows} == {0}
+        assert len({said["moment-sync-letter-id"] for said in stage.letters()}) == 5
 
     tell(story)

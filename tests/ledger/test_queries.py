@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 
 from schemas.commands import CommandKind
-from schemas.failures import FailureClass, FailureCode
+from schemas.failures import FailureCode
 from streams.core.states import State
 from streams.ledger import dead as dead_module
 from streams.ledger.dead import BadCursorError, Filter, all_dead, dead_page
@@ -70,7 +70,7 @@ def test_a_page_ends_also_where_hardly_anything_fits(
 
     async def story(stage: Stage) -> None:
         await dead_of_both_kinds(stage)
-        unknown = Filter(klass=FailureClass.SET_UP, code=FailureCode.COMPANY_UNKNOWN)
+        unknown = Filter(text=lambda dead: dead.failure.code is FailureCode.COMPANY_UNKNOWN)
         first = stage.ledger.read_now(lambda c: dead_page(c, unknown, after=None, limit=9))
         assert first.dead == ()
         assert first.next is not None

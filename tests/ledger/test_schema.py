@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
 from streams.ledger.engine import make_engine
-from streams.ledger.schema import SchemaError, migrate, problems
+from streams.ledger.migrating import MIGRATIONS
+from streams.ledger.schema import SchemaError, known_versions, migrate, problems
 from streams.ledger.tables import metadata
 
 
@@ -42,6 +45,14 @@ def test_the_migrations_make_what_the_code_expects(url: str) -> None:
         context = MigrationContext.configure(connection)
         assert compare_metadata(context, metadata) == []
     engine.dispose()
+
+
+def test_the_versions_are_those_of_the_migrations() -> None:
+    """They are read off the files' names, which is quicker than loading what applies them."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    revisions = ScriptDirectory.from_config(config).walk_revisions()
+    assert known_versions() == [revision.revision for revision in revisions][::-1]
 
 
 def test_a_schema_that_is_newer_than_the_code_is_refused(url: str) -> None:

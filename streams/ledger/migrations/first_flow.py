@@ -55,6 +55,9 @@ def _deliveries() -> None:
         sa.Column("intent", sa.LargeBinary(), nullable=True),
         sa.Column("send_by", sa.Float(), nullable=True),
         sa.Column("failure", sa.LargeBinary(), nullable=True),
+        sa.Column("failure_code", sa.String(), nullable=True),
+        sa.Column("failure_class", sa.String(), nullable=True),
+        sa.Column("cause", sa.String(), nullable=True),
         sa.Column("told", sa.String(), server_default="", nullable=False),
         sa.Column("outcomes", sa.Integer(), server_default="0", nullable=False),
         sa.Column("final_id", sa.String(), nullable=True),
@@ -77,6 +80,57 @@ def _deliveries_indexes() -> None:
         "deliveries_dead",
         "deliveries",
         ["ordinal"],
+        unique=False,
+        sqlite_where=sa.text("state = 'dead'"),
+        postgresql_where=sa.text("state = 'dead'"),
+    )
+    op.create_index(
+        "deliveries_dead_newest",
+        "deliveries",
+        ["last_failed_at", "ordinal"],
+        unique=False,
+        sqlite_where=sa.text("state = 'dead'"),
+        postgresql_where=sa.text("state = 'dead'"),
+    )
+    op.create_index(
+        "deliveries_dead_of_cause",
+        "deliveries",
+        ["integration", "failure_code", "cause", "last_failed_at", "ordinal"],
+        unique=False,
+        sqlite_where=sa.text("state = 'dead'"),
+        postgresql_where=sa.text("state = 'dead'"),
+    )
+    op.create_index(
+        "deliveries_dead_of_class",
+        "deliveries",
+        ["integration", "failure_code", "failure_class", "last_failed_at"],
+        unique=False,
+        sqlite_where=sa.text("state = 'dead'"),
+        postgresql_where=sa.text("state = 'dead'"),
+    )
+    op.create_index(
+        "deliveries_dead_of_code",
+        "deliveries",
+        ["failure_code", "last_failed_at", "ordinal"],
+        unique=False,
+        sqlite_where=sa.text("state = 'dead'"),
+        postgresql_where=sa.text("state = 'dead'"),
+    )
+    op.create_index(
+        "deliveries_dead_of_company",
+        "deliveries",
+        ["company", "last_failed_at", "ordinal"],
+        unique=False,
+        sqlite_where=sa.text("state = 'dead'"),
+        postgresql_where=sa.text("state = 'dead'"),
+    )
+
+
+def _deliveries_indexes_2() -> None:
+    op.create_index(
+        "deliveries_dead_of_integration",
+        "deliveries",
+        ["integration", "last_failed_at", "ordinal"],
         unique=False,
         sqlite_where=sa.text("state = 'dead'"),
         postgresql_where=sa.text("state = 'dead'"),
@@ -117,6 +171,17 @@ def _deliveries_indexes() -> None:
         unique=False,
         sqlite_where=sa.text("state = 'ready'"),
         postgresql_where=sa.text("state = 'ready'"),
+    )
+
+
+def _deliveries_indexes_3() -> None:
+    op.create_index(
+        "deliveries_standing",
+        "deliveries",
+        ["integration", "state", "received_at"],
+        unique=False,
+        sqlite_where=sa.text("state IN ('waiting','blocked','due','uncertain')"),
+        postgresql_where=sa.text("state IN ('waiting','blocked','due','uncertain')"),
     )
     op.create_index(
         "deliveries_timed",
@@ -207,8 +272,26 @@ def _letters() -> None:
         sa.Column("failure", sa.LargeBinary(), nullable=False),
         sa.Column("received_at", sa.Float(), nullable=False),
         sa.Column("state", sa.String(), server_default="dead", nullable=False),
+        sa.Column("replays", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("last_failed_at", sa.Float(), nullable=True),
+        sa.Column("told", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.PrimaryKeyConstraint("letter_id"),
-        sa.UniqueConstraint("topic", "partition", "offset"),
+    )
+    op.create_index(
+        "letters_dead_newest",
+        "letters",
+        ["received_at", "letter_id"],
+        unique=False,
+        sqlite_where=sa.text("state = 'dead'"),
+        postgresql_where=sa.text("state = 'dead'"),
+    )
+    op.create_index(
+        "letters_untold",
+        "letters",
+        ["received_at"],
+        unique=False,
+        sqlite_where=sa.text("NOT told"),
+        postgresql_where=sa.text("NOT told"),
     )
 
 
@@ -276,6 +359,8 @@ def make_flow() -> None:
     _attempts()
     _deliveries()
     _deliveries_indexes()
+    _deliveries_indexes_2()
+    _deliveries_indexes_3()
     _entities()
     _inbox()
     _letters()

@@ -82,6 +82,8 @@ def _holds() -> None:
         sa.Column("probes", sa.Integer(), server_default="0", nullable=False),
         sa.Column("pause_until", sa.Float(), nullable=True),
         sa.Column("kind", sa.String(), server_default="", nullable=False),
+        sa.Column("quiet_until", sa.Float(), nullable=True),
+        sa.Column("quiet_boot", sa.String(), nullable=True),
         sa.PrimaryKeyConstraint("integration"),
     )
 
@@ -165,6 +167,7 @@ def _notices() -> None:
         sa.Column("code", sa.String(), nullable=False),
         sa.Column("cause", sa.String(), nullable=False),
         sa.Column("ordinal", sa.BigInteger(), nullable=False),
+        sa.Column("letter_id", sa.String(), nullable=True),
         sa.Column("entity_type", sa.String(), nullable=False),
         sa.Column("many", sa.Integer(), nullable=False),
         sa.Column("detail", sa.LargeBinary(), nullable=False),

@@ -1,0 +1,137 @@
+"""Rows of events and of the deliveries that they open: written once, found again."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, select, tuple_
+
+from streams.ledger.arrivals import NewEvent
+from streams.ledger.inserting import chunks, insert_new
+from streams.ledger.rows import pack_headers
+from streams.ledger.statements import Statement, insert_or_skip
+from streams.ledger.tables import deliveries, inbox
+
+_EVENT = (
+    "source",
+    "ce_id",
+    "ce_type",
+    "digest",
+    "digest_version",
+    "topic",
+    "partition",
+    "offset",
+    "timestamp_ms",
+    "key",
+    "value",
+    "headers",
+    "company",
+    "entity_type",
+    "number",
+    "customer_number",
+    "sequence",
+    "received_at",
+)
+_DELIVERY = (
+    "delivery_id",
+    "event_pk",
+    "integration",
+    "system",
+    "company",
+    "entity_key",
+    "entity_type",
+    "number",
+    "customer_number",
+    "lane",
+    "sequence",
+    "state",
+    "received_at",
+)
+_NEW_EVENT = insert_or_skip(inbox, _EVENT)
+_NEW_DELIVERY = insert_or_skip(deliveries, _DELIVERY)
+_HIGHEST = Statement(select(func.coalesce(func.max(inbox.c.event_pk), 0)))
+_ABOVE = Statement(
+    select(inbox.c.event_pk, inbox.c.source, inbox.c.ce_id).where(
+        inbox.c.event_pk > bindparam("before")
+    )
+)
+
+
+def insert_events(connection: Connection, events: Sequence[NewEvent]) -> dict[tuple[str, str], int]:
+    """Write events that are new; their row numbers by source and id. The others are left out."""
+    if not events:
+        return {}
+    rows = [
+        {
+            "source": e.source,
+            "ce_id": e.ce_id,
+            "ce_type": e.ce_type,
+            "digest": e.digest,
+            "digest_version": e.digest_version,
+            "topic": e.record.topic,
+            "partition": e.record.partition,
+            "offset": e.record.offset,
+            "timestamp_ms": e.record.timestamp_ms,
+            "key": e.record.key,
+            "value": e.record.value,
+            "headers": pack_headers(e.record.headers),
+            "company": e.company,
+            "entity_type": e.entity_type,
+            "number": e.number,
+            "customer_number": e.customer_number,
+            "sequence": e.sequence,
+            "received_at": e.received_at,
+        }
+        for e in events
+    ]
+    if connection.dialect.name == "sqlite":
+        # The only writer: what is above the highest number of before is what was new.
+        ((before,),) = _HIGHEST.rows(connection, {})
+        _NEW_EVENT.each(connection, rows)
+        new = _ABOVE.rows(connection, {"before": before})
+    else:
+        statement = insert_new(connection, inbox).returning(
+            inbox.c.event_pk, inbox.c.source, inbox.c.ce_id
+        )
+        new = [tuple(row) for row in connection.execute(statement, rows)]
+    return {(source, ce_id): event_pk for event_pk, source, ce_id in new}
+
+
+def known_events(connection: Connection, repeats: Sequence[NewEvent]) -> dict[Any, Any]:
+    """The rows of events that were there before, by source and id; `delivered`: how often."""
+    delivered = (
+        select(func.count())
+        .select_from(deliveries)
+        .where(deliveries.c.event_pk == inbox.c.event_pk)
+        .scalar_subquery()
+        .label("delivered")
+    )
+    columns = [c for c in inbox.c if c.name != "received_at"]
+    known = {}
+    for part in chunks(list({(e.source, e.ce_id) for e in repeats})):
+        query = select(*columns, delivered).where(tuple_(inbox.c.source, inbox.c.ce_id).in_(part))
+        known.update({(row.source, row.ce_id): row for row in connection.execute(query)})
+    return known
+
+
+def open_deliveries(connection: Connection, opened: Sequence[tuple[int, NewEvent]]) -> None:
+    """Open the deliveries of events, by row number; one that is there already stays."""
+    rows = [
+        {
+            "delivery_id": d.delivery_id,
+            "event_pk": event_pk,
+            "integration": d.integration,
+            "system": d.system,
+            "company": e.company,
+            "entity_key": d.entity_key,
+            "entity_type": e.entity_type,
+            "number": e.number,
+            "customer_number": e.customer_number,
+            "lane": d.lane,
+            "sequence": e.sequence,
+            "state": "ready",
+            "received_at": e.received_at,
+        }
+        for event_pk, e in opened
+        for d in e.deliveries
+    ]
+    _NEW_DELIVERY.each(connection, rows)

@@ -1,0 +1,98 @@
+"""What a restored ledger is told about itself: that the books know more than it does (design 6).
+
+It is found out by a worker, where Kafka's commits are ahead (`offsets.py`), or said by whoever
+put the copy back: where nothing was read since the copy was made, Kafka shows nothing.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+from sqlalchemy import Connection, func, literal, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from streams.core.states import State
+from streams.ledger.engine import Operation
+from streams.ledger.rows import is_sending, state_is
+from streams.ledger.rules import Moment
+from streams.ledger.tables import books, deliveries, holds, meta
+
+LOOK_UP_AFTER_RESTORE_S = 90 * 24 * 3600.0  # 90 days: longer than any input topic keeps an event
+RESTORED = "restored_at"
+
+
+class Restored(msgspec.Struct, frozen=True, kw_only=True):
+    """The ledger is older than the books.
+
+    `settle_s`: how long the slowest accounting system may still be at work on what was sent
+    before. `integrations`: those set up now; the ledger may not know all of them any more.
+    """
+
+    now: Moment
+    settle_s: float = 0.0
+    integrations: frozenset[str] = frozenset()
+
+
+def _mark(connection: Connection, items: Sequence[Restored]) -> list[None]:
+    for item in items:
+        _look_up_first(connection, item)
+        _keep_quiet(connection, item)
+        _doubt_anew(connection, item)
+    return [None] * len(items)
+
+
+mark_restored = Operation("restored", 5, _mark)
+
+
+def _look_up_first(connection: Connection, item: Restored) -> None:
+    """From now on every booking and creation looks up first."""
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    insert = dialect.insert(meta)
+    at = item.now.wall
+    connection.execute(
+        insert.on_conflict_do_update(
+            index_elements=[meta.c.key], set_={"value": insert.excluded.value}
+        ),
+        {"key": RESTORED, "value": repr(at)},
+    )
+    connection.execute(update(books).values(look_up_until=at + LOOK_UP_AFTER_RESTORE_S))
+
+
+def _keep_quiet(connection: Connection, item: Restored) -> None:
+    """Nothing is sent, by any worker, until a look-up shows what was sent before the restore.
+
+    On this boot its own clock counts; on other hosts the pause does, in wall time.
+    """
+    known = select(books.c.integration).union(select(holds.c.integration))
+    names = {row.integration for row in connection.execute(known)} | item.integrations
+    if not names or item.settle_s <= 0:
+        return
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    insert = dialect.insert(holds)
+    quiet = {
+        "quiet_until": item.now.elapsed + item.settle_s,
+        "quiet_boot": item.now.boot,
+        "pause_until": item.now.wall + item.settle_s,
+    }
+    connection.execute(
+        insert.on_conflict_do_update(
+            index_elements=[holds.c.integration],
+            set_={name: insert.excluded[name] for name in quiet},
+        ),
+        [{"integration": name, "probes": 0, **quiet} for name in sorted(names)],
+    )
+
+
+def _doubt_anew(connection: Connection, item: Restored) -> None:
+    """What was in doubt in the copy may have been sent again since: its wait begins anew."""
+    now = item.now
+    connection.execute(
+        update(deliveries)
+        .where(state_is(State.UNCERTAIN))
+        .values(act_at=now.elapsed + item.settle_s, act_boot=now.boot, absences=0)
+    )
+    latest = func.max if connection.dialect.name == "sqlite" else func.greatest
+    connection.execute(
+        update(deliveries)
+        .where(is_sending, deliveries.c.send_by.is_not(None), deliveries.c.act_boot == now.boot)
+        .values(send_by=latest(deliveries.c.send_by, literal(now.elapsed)))
+    )
