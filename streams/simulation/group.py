@@ -2,10 +2,10 @@
 
 import functools
 from collections.abc import Callable
-from random import Random
 from typing import Protocol
 
 from streams.simulation.kafka import PARTITIONS, Kafka
+from streams.simulation.luck import Luck
 from streams.simulation.worker import Worker
 
 HEARTBEAT_S = 0.5  # between the first and the last to hear of a rebalance, at most
@@ -21,11 +21,14 @@ class Members(Protocol):
     def now(self) -> float:
         """The time."""
 
-    def luck(self, name: str) -> Random:
+    def luck(self, name: str) -> Luck:
         """Chance that belongs to a name."""
 
     def later(self, when: float, todo: Callable[[], None]) -> None:
         """Do something at a time."""
+
+    def note(self, what: str) -> None:
+        """Count something that happened."""
 
     def awake(self) -> list[Worker]:
         """Workers that the group hears."""
@@ -46,6 +49,9 @@ class Group:
         self._round += 1
         self._joined.clear()
         members = world.awake()
+        world.note("rebalances")
+        if any(worker.http.writing for worker in members):
+            world.note("rebalances with a write in flight")
         luck = world.luck(f"round {self._round}")
         for worker in members:
             world.later(

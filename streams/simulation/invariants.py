@@ -1,5 +1,7 @@
 """What must hold after every step, and when all has come to rest (design sections 4 to 6)."""
 
+from collections.abc import Callable
+
 import msgspec
 
 from streams.core.conclude import ABSENCE_GAP, ABSENCES_NEEDED
@@ -56,7 +58,8 @@ _UNCLAIMED = (
 class Invariants:
     """Watches one history. `found` holds what did not hold, in order."""
 
-    def __init__(self, ledger: MemoryLedger) -> None:
+    def __init__(self, ledger: MemoryLedger, note: Callable[[str], None]) -> None:
+        self._note = note
         self.found: list[Violation] = []
         self._ledger = ledger
         self._position = 0
@@ -68,6 +71,7 @@ class Invariants:
         self._newest: dict[tuple[str, str], Version] = {}
         self._order: dict[str, tuple[int, Version]] = {}
         self._ids: dict[int, str] = {}
+        self.moves: set[tuple[State, State]] = set()
 
     def tell(self, rule: str, detail: str) -> None:
         """Note a violation."""
@@ -81,6 +85,10 @@ class Invariants:
         for move in moves:
             old, new = State(move.old), State(move.new)
             parked = (old, new) == (State.READY, State.BLOCKED)  # it waited, in between
+            if parked:
+                self.moves |= {(old, State.WAITING), (State.WAITING, new)}
+            else:
+                self.moves.add((old, new))
             if new not in TRANSITIONS[old] and not parked:
                 self.tell("transition", f"{move.ordinal}: {old} → {new}")
             if old in IN_DOUBT and new is not State.UNCERTAIN:
@@ -117,6 +125,7 @@ class Invariants:
         if told.id in self._outcomes:
             self.tell("outcome-id", f"{told.id} is told of two facts")
         self._outcomes[told.id] = told
+        self._note(f"outcomes: {told.kind}")
         before = self._final.get(told.delivery)
         again = before is not None and before.replays == told.replays
         if before is not None and again and (told.kind, before.kind) != ("discarded", "dead"):

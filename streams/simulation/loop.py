@@ -15,6 +15,8 @@ from typing import Any
 Todo = Callable[[], None]
 
 IDLE_JUMP_MAX_S = 60.0  # while nothing happens, time goes on in growing steps, at most of this
+IDLE_JUMP_S, IDLE_JUMP_GROWS = 1.0, 3.0  # the first, and by how much the next is longer
+QUIET_JUMP_S = 2.0  # the second jump in a row
 MOST_AT_ONCE = 20_000  # handles of a loop without time going on: more is a loop that spins
 
 
@@ -52,6 +54,11 @@ class Timeline:
         """Something has changed: go on in small steps."""
         self._jump = 0.0
 
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing is under way, and nothing has changed while all who sleep woke twice."""
+        return not self.busy and self._jump > QUIET_JUMP_S
+
     def step(self, until: float) -> bool:
         """Do the next thing that is due before `until`. False when there is none."""
         due = self._queue[0][0] if self._queue else until
@@ -64,7 +71,7 @@ class Timeline:
             self.busy -= busy
         else:
             if not self.busy and waking > self.now:
-                self._jump = min(IDLE_JUMP_MAX_S, self._jump * 2 + 0.5)
+                self._jump = min(IDLE_JUMP_MAX_S, self._jump * IDLE_JUMP_GROWS + IDLE_JUMP_S)
                 self.now = max(self.now, min(waking + self._jump, due, until))
             when, _, todo = heapq.heappop(self._timers)
         self.now = max(self.now, when)

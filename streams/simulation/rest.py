@@ -133,6 +133,7 @@ def _undelivered(world: World, rows: list[Row]) -> list[Violation]:
         for one in world.history.setups
         if one.company == put.company
         and f"{put.kind}s" in one.data
+        and not world.was_off(one.id, put)
         and (put.id, one.id) not in have
     ]
 
@@ -187,7 +188,7 @@ def mend(world: World) -> None:
     for company, key in missing:
         _, kind, number = key.split("\x1f")
         if kind != "invoice":
-            world.put(
+            world.outside.put(
                 told.Put(
                     at=world.now,
                     id=f"mend {company} {kind}/{number}",
@@ -199,4 +200,4 @@ def mend(world: World) -> None:
                 )
             )
     for place in range(len(world.ledger.rows("SELECT 1 FROM deliveries WHERE state = 'dead'"))):
-        world.ask("replay", place)
+        world.outside.ask("replay", place)

@@ -1,6 +1,6 @@
 """The rules of a simulated worker: the real ones, but for words that nobody reads here."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 import msgspec
@@ -34,9 +34,11 @@ _json = msgspec.json.Encoder()
 class SimulatedRules(BookRules):
     """Reads each record once, and tells in few bytes."""
 
-    def __init__(self, integrations: Mapping[str, Integration], connector: Connector) -> None:
+    def __init__(
+        self, integrations: Callable[[], Mapping[str, Integration]], connector: Connector
+    ) -> None:
         super().__init__(
-            integrations=lambda: integrations,
+            integrations=integrations,
             connectors={System.SPAREBANK1: connector, System.DKPLUS: connector},
             group="simulation",
             version="0",

@@ -6,8 +6,9 @@ from contextlib import contextmanager
 
 import msgspec
 
+from streams.core.states import State
 from streams.ledger.memory import MemoryLedger
-from streams.simulation.history import PLANNED_S, History
+from streams.simulation.history import History
 from streams.simulation.invariants import Violation
 from streams.simulation.loop import SpinError
 from streams.simulation.rest import at_rest, mend
@@ -25,6 +26,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     violations: tuple[Violation, ...]
     faults: dict[str, str]
     seconds: float  # of simulated time
+    seen: dict[str, int] = {}  # what happened, how often
+    moves: frozenset[tuple[State, State]] = frozenset()  # the transitions that were taken
 
 
 def play(history: History, ledger: MemoryLedger) -> Report:
@@ -44,7 +47,24 @@ def play(history: History, ledger: MemoryLedger) -> Report:
         violations=tuple(world.invariants.found),
         faults=world.used if history.faults is None else dict(history.faults),
         seconds=world.now,
+        seen=world.seen | _at_the_end(ledger),
+        moves=frozenset(world.invariants.moves),
     )
+
+
+_TOTALS = {
+    "look-ups of uncertain writes": "SELECT count(*) FROM attempts WHERE kind = 'look-up'",
+    "deliveries": "SELECT count(*) FROM deliveries",
+    "deliveries replayed": "SELECT count(*) FROM deliveries WHERE replays > 0",
+    "deliveries of a resync": "SELECT count(*) FROM deliveries WHERE rewrite",
+    "letters": "SELECT count(*) FROM letters",
+}
+
+
+def _at_the_end(ledger: MemoryLedger) -> dict[str, int]:
+    """What the ledger holds in the end, where it holds any."""
+    found = {name: ledger.rows(query)[0][0] for name, query in _TOTALS.items()}
+    return {name: many for name, many in found.items() if many}
 
 
 class _Ear(logging.Handler):
@@ -76,7 +96,7 @@ def _heard(tell: Callable[[str], None]) -> Iterator[None]:
 
 def _play(world: World) -> None:
     found = world.invariants.found
-    _until(world, PLANNED_S)
+    _until(world, world.history.seconds, quiet=True)
     if found:
         return
     world.calm_down()
@@ -91,7 +111,7 @@ def _rest(world: World) -> None:
     end = world.now + REST_S
     left: list[Violation] = []
     while world.now < end:
-        _until(world, world.now + LOOK_EVERY_S)
+        _until(world, world.now + LOOK_EVERY_S, quiet=True)
         if world.invariants.found:
             return
         left = at_rest(world)
@@ -100,8 +120,12 @@ def _rest(world: World) -> None:
     world.invariants.found.extend(left)
 
 
-def _until(world: World, when: float) -> None:
-    while not world.invariants.found and world.timeline.step(when):
+def _until(world: World, when: float, *, quiet: bool = False) -> None:
+    """Until a time, or with `quiet` until nothing changes any more."""
+    timeline = world.timeline
+    while not world.invariants.found and timeline.step(when):
+        if quiet and timeline.quiet and not (world.coming and not world.calm):
+            return
         if world.steps > STEPS_MAX:
             world.broke("more steps than a history can need")
             return

@@ -7,7 +7,6 @@ the latest a settle time after the worker has given up, which is what the design
 import asyncio
 import functools
 from collections.abc import Callable, Mapping
-from random import Random
 from typing import Protocol
 
 import msgspec
@@ -15,6 +14,7 @@ import msgspec
 from connectors.integrations import Integration
 from connectors.port import Answer, NoAnswer, NoAnswerKind
 from streams.simulation.books import Books, Entry, Order
+from streams.simulation.luck import Luck
 
 READ_FAULTS = ("refused", "failed", "lost", "busy")
 WRITE_FAULTS = (
@@ -66,7 +66,7 @@ class Around(Protocol):
     def nth(self, what: str) -> int:
         """How often this was asked before."""
 
-    def luck(self, name: str) -> Random:
+    def luck(self, name: str) -> Luck:
         """Chance that belongs to a name."""
 
     def books_of(self, integration: str) -> Books:
@@ -135,13 +135,19 @@ class SimulatedHttp:
         luck = self._world.luck(name)
         leave = functools.partial(self._leave, call, path, luck, may_send, future)
         self._world.later(
-            self._world.now + luck.random() * 0.05, lambda: self._gate("leave", leave)
+            self._world.now + luck.random() * 0.05,
+            lambda: self._gate("write" if order is not None else "read", leave),
         )
         try:
             return await future
         finally:
             if call in self._under_way:
                 self._under_way.remove(call)
+
+    @property
+    def writing(self) -> bool:
+        """Whether a write of this worker is on its way."""
+        return any(call.order is not None for call in self._under_way)
 
     def broken_off(self) -> None:
         """The worker has ended: what it sent may still do something for a settle time."""
@@ -160,7 +166,7 @@ class SimulatedHttp:
         self,
         call: Call,
         path: str,
-        luck: Random,
+        luck: Luck,
         may_send: Callable[[], bool],
         future: "asyncio.Future[Answer | NoAnswer]",
     ) -> None:
@@ -181,7 +187,11 @@ class SimulatedHttp:
             self._write(call, luck, away)
         self._under_way.append(call)
         self._world.later(
-            call.ends_at, lambda: self._gate("answer", lambda: self._end(call, future))
+            call.ends_at,
+            lambda: self._gate(
+                "written" if call.order is not None else "answer",
+                lambda: self._end(call, future),
+            ),
         )
 
     def _end(self, call: Call, future: "asyncio.Future[Answer | NoAnswer]") -> None:
@@ -189,7 +199,7 @@ class SimulatedHttp:
             self._world.answered(call)
             future.set_result(call.answer)
 
-    def _read(self, call: Call, path: str, luck: Random, away: str) -> None:
+    def _read(self, call: Call, path: str, luck: Luck, away: str) -> None:
         now = self._world.now
         call.ends_at = now + luck.uniform(0.01, 0.6)
         if call.fault == "lost":
@@ -211,7 +221,7 @@ class SimulatedHttp:
             return Answer(status=404) if entry is None else _found([entry])
         return _found(books.look(kind, what, self._world.now))
 
-    def _write(self, call: Call, luck: Random, away: str) -> None:
+    def _write(self, call: Call, luck: Luck, away: str) -> None:
         now = self._world.now
         self._world.leaves(call)
         call.ends_at = now + luck.uniform(0.02, 1.5)

@@ -4,9 +4,10 @@ What it does runs through `gate`, step by step: before each one the process may 
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol, TypeVar, cast
+from random import Random
+from typing import Any, Protocol, cast
 
 from connectors.http import HttpSender
 from connectors.integrations import Integration, System
@@ -16,7 +17,7 @@ from connectors.runner import Runner
 from streams.attempts import Performer
 from streams.dispatch import Dispatcher
 from streams.intake import LedgerIntake
-from streams.ledger.engine import Ledger, LedgerClosedError, Operation
+from streams.ledger.engine import Ledger
 from streams.ledger.memory import MemoryLedger
 from streams.ledger_outbox import LedgerOutbox
 from streams.settings import Settings
@@ -25,12 +26,9 @@ from streams.simulation.kafka import PARTITIONS, Kafka
 from streams.simulation.loop import Timeline, Todo, VirtualLoop
 from streams.simulation.rules import SimulatedRules
 from streams.simulation.wire import Around, SimulatedCredentials, SimulatedHttp
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+from streams.simulation.worker_ledger import WorkerLedger
 
 EPOCH = datetime(2026, 11, 2, tzinfo=UTC)
-COMMIT_LATENCY_S = 0.02
 FETCH_MOST = 6  # records of one fetch
 PUBLISH_MOST = 10
 
@@ -74,11 +72,19 @@ class Surroundings(Around, Protocol):
     kafka: Kafka
     settings: Settings
     integrations: Mapping[str, Integration]
+    companies: Sequence[str]
+    prunes: bool
+
+    def system_of(self, integration: str) -> System:
+        """Which accounting system it is of, set up or not."""
+
+    def note(self, what: str) -> None:
+        """Count something that happened."""
 
     def strikes(self, worker: "Worker", step: str) -> bool:
         """Whether the worker's next step finds it alive and awake."""
 
-    def wrote(self, worker: "Worker") -> None:
+    def wrote(self) -> None:
         """A transaction is on disk."""
 
     def broke(self, what: str) -> None:
@@ -86,72 +92,6 @@ class Surroundings(Around, Protocol):
 
     def joined(self, worker: "Worker") -> None:
         """A worker has given up its lanes and waits for others."""
-
-
-class WorkerLedger:
-    """A worker's way to the ledger: what has gathered is one transaction, a little later."""
-
-    def __init__(self, worker: "Worker", world: Surroundings) -> None:
-        self._worker = worker
-        self._world = world
-        self._queue: list[tuple[Operation[Any, Any], Any, asyncio.Future[Any]]] = []
-        self._waiting: list[asyncio.Future[None]] = []
-        self.commits = 0
-
-    def submit(self, operation: Operation[Item, Result], item: Item) -> "asyncio.Future[Result]":
-        """Queue an item, as `Ledger.submit` does."""
-        if self._worker.dead:
-            raise LedgerClosedError(operation.name)
-        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        if not self._queue:
-            self._soon("commit", self._commit)
-        self._queue.append((operation, item, future))
-        return future
-
-    async def read(self, query: Callable[[Any], Result]) -> Result:
-        """Read what is on disk a moment later."""
-        if self._worker.dead:
-            raise LedgerClosedError("read")
-        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-
-        def answer() -> None:
-            if not future.done():
-                future.set_result(self._world.ledger.read(query))
-
-        self._soon("read", answer)
-        return await future
-
-    async def committed(self) -> None:
-        """Return after the next commit."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(future)
-        await future
-
-    def _soon(self, step: str, todo: Todo) -> None:
-        seconds = self._worker.random.random() * COMMIT_LATENCY_S
-        self._world.timeline.after(seconds, lambda: self._worker.gate(step, todo))
-
-    def _commit(self) -> None:
-        queue, self._queue = self._queue, []
-        try:
-            results = self._world.ledger.write([(each[0], each[1]) for each in queue])
-        except Exception as error:  # whatever it is, it is what the simulation looks for
-            names = ", ".join(sorted({each[0].name for each in queue}))
-            self._world.broke(f"{names} raised {type(error).__name__}: {error}")
-            return
-        self._world.wrote(self._worker)
-        self.commits += 1
-
-        def answer() -> None:
-            for (_, _, future), result in zip(queue, results, strict=True):
-                if not future.done():
-                    future.set_result(result)
-            waiting, self._waiting = self._waiting, []
-            for one in waiting:
-                if not one.done():
-                    one.set_result(None)
-
-        self._soon("answer of the ledger", answer)
 
 
 class Worker:
@@ -247,7 +187,8 @@ class Worker:
             )
             for system, deadline in deadlines.items()
         }
-        rules = SimulatedRules(world.integrations, connector)
+        self._known = world.integrations
+        rules = SimulatedRules(lambda: self._known, connector)
         self.dispatcher = Dispatcher(
             ledger=ledger,
             rules=rules,
@@ -260,15 +201,12 @@ class Worker:
                 runners=runners,
                 settings=settings,
                 clock=clock,
-                random=self.random,
+                random=cast("Random", self.random),
             ),
         )
-        companies: dict[str, list[Integration]] = {}
-        for one in world.integrations.values():
-            companies.setdefault(one.company, []).append(one)
         self.intake = LedgerIntake(
             ledger=ledger,
-            integrations=lambda: cast("Mapping[str, Sequence[Integration]]", companies),
+            integrations=self._by_company,
             partitions=PARTITIONS,
             now=clock.now,
             version="0",
@@ -279,7 +217,10 @@ class Worker:
         )
         self.outbox = LedgerOutbox(ledger, self.owner)
         self._told, self._records, self._rows = (asyncio.Event() for _ in range(3))
-        self.dispatcher.set_up(world.integrations)
+        self.dispatcher.set_up(self._known)
+        if not world.prunes:
+            never = self.host.elapsed()  # an hour before which nothing is pruned
+            self.dispatcher._chores._pruner._looked_at = never  # noqa: SLF001 - it has no switch
         for work in (self.dispatcher.run(), self._join(), self._ingest(), self._publish()):
             task = self.loop.create_task(work)
             task.add_done_callback(self._ended)
@@ -290,9 +231,20 @@ class Worker:
             return
         self.world.broke(f"{self.owner} ended: {task.exception()!r}")
 
+    def _by_company(self) -> Mapping[str, Sequence[Integration]]:
+        companies: dict[str, list[Integration]] = {one: [] for one in self.world.companies}
+        for one in self._known.values():
+            companies[one.company].append(one)
+        return companies
+
+    def set_up(self) -> None:
+        """The file of integrations was read again."""
+        self._known = self.world.integrations
+        self.dispatcher.set_up(self._known)
+
     def _settle_of(self, integration: str) -> float:
         settings = self.world.settings
-        if self.world.integrations[integration].system is System.SPAREBANK1:
+        if self.world.system_of(integration) is System.SPAREBANK1:
             return settings.sparebank1_settle_s
         return settings.dkplus_settle_s
 

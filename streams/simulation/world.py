@@ -1,32 +1,30 @@
 """The simulated world of one history: time, Kafka, the books, the workers, and all that happens."""
 
 import functools
-from collections.abc import Callable, Mapping
-from datetime import date
-from random import Random
+from collections.abc import Callable, Mapping, Sequence
 
-from connectors.integrations import DataType, Integration
+from connectors.integrations import DataType, Integration, System
 from connectors.port import Answer
-from schemas.cloudevents import Attributes
-from schemas.commands import TYPE_PREFIX, CommandData, encode_command
-from schemas.lane import lane_key
-from streams.ledger.memory import Copy, MemoryLedger
+from streams.ledger.memory import MemoryLedger
 from streams.ports import OutboxRow
 from streams.settings import Settings, load
 from streams.simulation import history as told
 from streams.simulation.books import Books, Entry, Order
 from streams.simulation.connector import SimulatedConnector
-from streams.simulation.events import event_of, integration_of, record_of
+from streams.simulation.events import event_of, integration_of
 from streams.simulation.group import Group
 from streams.simulation.history import History
 from streams.simulation.invariants import Invariants
 from streams.simulation.kafka import Kafka
 from streams.simulation.loop import Timeline
+from streams.simulation.luck import Luck
+from streams.simulation.outside import RESTART_S, Outside
 from streams.simulation.wire import READ_FAULTS, WRITE_FAULTS, Call
 from streams.simulation.worker import Host, Worker
 
 SESSION_S = 6.0  # after which the group takes a silent worker's lanes away
-RESTART_S = 3.0
+PRUNES_FROM_S = 35.0  # nothing is old enough to go, so only long histories look for it
+SOON_S = 2.0  # what comes later than that keeps nobody awake
 
 # Short, so that a history is; in proportion as the defaults are.
 SETTINGS: Settings = load(
@@ -50,6 +48,12 @@ SETTINGS: Settings = load(
 )
 
 
+_INTENDED = (
+    "SELECT 1 FROM deliveries d JOIN lanes l ON l.lane = d.lane "
+    "WHERE l.owner = ? AND d.state = 'sending' AND d.intent IS NOT NULL"
+)
+
+
 class World:
     """Everything outside the workers, and the workers themselves."""
 
@@ -58,11 +62,14 @@ class World:
         self.ledger = ledger
         self.settings = SETTINGS
         self.timeline = Timeline()
-        self.invariants = Invariants(ledger)
+        self.seen: dict[str, int] = {}
+        self.invariants = Invariants(ledger, self.note)
         self.kafka = Kafka(self._published)
-        self.integrations: Mapping[str, Integration] = {
-            one.id: integration_of(one) for one in history.setups
-        }
+        self.set_ups = {one.id: integration_of(one) for one in history.setups}
+        self.integrations: Mapping[str, Integration] = dict(self.set_ups)
+        self.companies: Sequence[str] = sorted({one.company for one in history.setups})
+        self.coming = 0  # events and trouble that are still to come
+        self.prunes = history.seconds >= PRUNES_FROM_S
         self.books = {one.id: Books(one.id, one.system, self) for one in history.setups}
         self.hosts = [Host(self.timeline, number) for number in range(history.hosts)]
         self.workers: dict[int, Worker] = {}
@@ -71,15 +78,14 @@ class World:
         self.used: dict[str, str] = {}  # faults that came about, by call
         self.steps = 0
         self.puts: list[told.Put] = []
-        self._away: dict[str, str] = {}
         self._counts: dict[str, int] = {}
         self._walked: dict[tuple[int, str], int] = {}
         self._struck: set[int] = set()
         self._lives = 0
         self.group = Group(self)
-        self._copy: Copy | None = None
-        self._stopped = False  # for a restore
+        self.stopped = False  # for a restore
         self._changes = ledger.changes
+        self.outside = Outside(self)
         self._begin()
 
     def _begin(self) -> None:
@@ -96,9 +102,8 @@ class World:
                     wall - 1e6,
                 )
         for action in self.history.actions:
-            self.timeline.at(action.at, functools.partial(self._act, action))
-        for index in range(self.history.workers):
-            self._start(index)
+            self.sometime(action.at, functools.partial(self.outside.act, action))
+        self.start_all()
 
     # -- the port `Around` ----------------------------------------------------------------------
 
@@ -112,9 +117,9 @@ class World:
         count = self._counts[what] = self._counts.get(what, 0) + 1
         return count
 
-    def luck(self, name: str) -> Random:
+    def luck(self, name: str) -> Luck:
         """Chance that belongs to a name in this history."""
-        return Random(f"{self.history.seed} {name}")  # noqa: S311 - no secret
+        return Luck(f"{self.history.seed} {name}")
 
     def fault_of(self, integration: str, name: str, write: bool) -> str:
         """What goes wrong with this call."""
@@ -126,8 +131,10 @@ class World:
         luck = self.luck(f"fault {name}")
         if luck.random() >= self.history.fault_rate:
             return ""
-        fault = luck.choice(WRITE_FAULTS if write else READ_FAULTS)
+        write_faults = self.history.write_faults or WRITE_FAULTS
+        fault = luck.choice(write_faults if write else READ_FAULTS)
         self.used[name] = fault
+        self.note(f"faults: {fault}")
         return fault
 
     def books_of(self, integration: str) -> Books:
@@ -136,7 +143,7 @@ class World:
 
     def away(self, integration: str) -> str:
         """Whether they are down, or refuse our credentials."""
-        return self._away.get(integration, "")
+        return self.outside.away.get(integration, "")
 
     def is_bad(self, order: Order) -> bool:
         """Whether the books refuse this record for what is in it."""
@@ -144,7 +151,17 @@ class World:
 
     def later(self, when: float, todo: Callable[[], None]) -> None:
         """Do something at a time, whatever becomes of the worker."""
-        self.timeline.at(when, todo, busy=True)
+        self.timeline.at(when, todo, busy=when < self.now + SOON_S)
+
+    def sometime(self, when: float, todo: Callable[[], None]) -> None:
+        """As `later`, of trouble: nothing is at rest before it has come."""
+        self.coming += 1
+
+        def come() -> None:
+            self.coming -= 1
+            todo()
+
+        self.timeline.at(when, come)
 
     def leaves(self, call: Call) -> None:
         """A write's bytes leave."""
@@ -158,6 +175,8 @@ class World:
         """A worker has an answer, or gave up."""
         self.invariants.answered(call)
         answer = call.answer
+        if call.order is not None and call.effect_at is not None and not isinstance(answer, Answer):
+            self.note("writes done whose answer was lost")
         if call.order is None and isinstance(answer, Answer) and answer.body == b"[]":
             _, integration, kind, how, number = call.name.replace("/", " ").split(" ")[:5]
             if how == "by-number":
@@ -169,12 +188,13 @@ class World:
         """A write takes effect."""
         self.invariants.written(integration, order, before)
         books = self.books[integration]
-        carried = self.integrations[integration].data
+        carried = self.set_ups[integration].data
         if order.customer is not None and not books.has("customer", order.customer):
             self._orphan(integration, order, f"customer/{order.customer}")
         if (
             order.project is not None
             and DataType.PROJECTS in carried
+            and not self._switches_of(integration)
             and not books.has("project", order.project)
         ):
             self._orphan(integration, order, f"project/{order.project}")
@@ -196,12 +216,36 @@ class World:
         """What the books should say after the first event of this id."""
         put = next(one for one in self.puts if one.id == event)
         entity = event_of(put)
-        return SimulatedConnector().content(entity, self.integrations[integration]).decode()
+        return SimulatedConnector().content(entity, self.set_ups[integration]).decode()
+
+    def system_of(self, integration: str) -> System:
+        """Which accounting system it is of, set up or not."""
+        return self.set_ups[integration].system
+
+    def note(self, what: str) -> None:
+        """Count something that happened."""
+        self.seen[what] = self.seen.get(what, 0) + 1
+
+    def _switches_of(self, integration: str) -> list[told.Switch]:
+        return [
+            action
+            for action in self.history.actions
+            if isinstance(action, told.Switch)
+            and action.integration == integration
+            and action.at <= self.now
+        ]
+
+    def was_off(self, integration: str, put: told.Put) -> bool:
+        """Whether this event may have been read while its type, or all of it, was off."""
+        return any(f"{put.kind}s" not in one.data for one in self._switches_of(integration))
 
     def calm_down(self) -> None:
         """From now on nothing goes wrong: who sleeps wakes, who is away comes back."""
         self.calm = True
-        self._away.clear()
+        self.outside.away.clear()
+        for name, integration in self.set_ups.items():
+            if self.integrations.get(name) is not integration:
+                self.outside.set_up(name, integration)
         for worker in self.workers.values():
             if worker.asleep:
                 self._wake(worker)
@@ -226,32 +270,47 @@ class World:
         return False
 
     def _strike(self, worker: Worker, strike: told.Strike) -> None:
+        name = "sleeps" if strike.sleeps is not None else "crashes"
+        self.note(name)
+        if worker.http.writing:
+            self.note(f"{name} with a write on its way")
+        if self.ledger.rows(_INTENDED, worker.owner):
+            self.note(f"{name} between intent and verdict")
         if strike.sleeps is not None:
             worker.sleep()
-            self.later(self.now + strike.sleeps, lambda: self._wake(worker))
+            self.sometime(self.now + strike.sleeps, lambda: self._wake(worker))
             if strike.sleeps > SESSION_S:
-                self.later(self.now + SESSION_S, self.group.rebalance)
+                self.sometime(self.now + SESSION_S, self.group.rebalance)
             return
         worker.kill()
         del self.workers[worker.index]
         alone = all(one.host is not worker.host for one in self.workers.values())
         if strike.reboot and alone:
+            self.note("reboots")
             worker.host.reboot()
-        self.later(self.now + SESSION_S, self.group.rebalance)
-        self.later(self.now + RESTART_S, lambda: self._start(worker.index))
+        self.sometime(self.now + SESSION_S, self.group.rebalance)
+        self.sometime(self.now + RESTART_S, lambda: self._start(worker.index))
 
     def _wake(self, worker: Worker) -> None:
         if not worker.dead:
             worker.wake()
             self.later(self.now + 0.5, self.group.rebalance)
 
+    def start_all(self) -> None:
+        """Start every worker."""
+        for index in range(self.history.workers):
+            self._make(index)
+        self.group.rebalance()
+
     def _start(self, index: int) -> None:
-        if index in self.workers or self._stopped:
-            return
+        if index not in self.workers and not self.stopped:
+            self._make(index)
+            self.group.rebalance()
+
+    def _make(self, index: int) -> None:
         self._lives += 1
         host = self.hosts[index % len(self.hosts)]
         self.workers[index] = Worker(self, index, self._lives, host)
-        self.group.rebalance()
 
     def joined(self, worker: Worker) -> None:
         """A worker has given up its lanes."""
@@ -261,9 +320,8 @@ class World:
         """Workers that the group hears."""
         return [one for _, one in sorted(self.workers.items()) if not one.asleep]
 
-    def wrote(self, worker: Worker) -> None:
+    def wrote(self) -> None:
         """A transaction is on disk."""
-        del worker
         if self.ledger.changes == self._changes:
             return
         self._changes = self.ledger.changes
@@ -279,104 +337,3 @@ class World:
 
     def _published(self, row: OutboxRow) -> None:
         self.invariants.published(row.position, row.record.value, row.record.topic)
-
-    # -- what the history says ------------------------------------------------------------------
-
-    def _act(self, action: told.Action) -> None:
-        self.timeline.stir()
-        match action:
-            case told.Put():
-                self.put(action)
-            case told.Ask():
-                self.ask(action.kind, action.pick)
-            case told.Shift():
-                self.group.rebalance()
-            case told.Jump(host=host, seconds=seconds):
-                self.hosts[host].wall_offset += seconds
-            case told.Refuse(integration=name, seconds=seconds):
-                self._be_away(name, "refused", seconds)
-            case told.Down(integration=name, seconds=seconds):
-                self._be_away(name, "down", seconds)
-            case told.Remove(integration=name, number=number):
-                self.books[name].remove("customer", number)
-            case told.Backup(restored_at=at):
-                self._copy = self.ledger.copy()
-                self.timeline.at(at, self._restore)
-
-    def _be_away(self, integration: str, how: str, seconds: float) -> None:
-        self._away[integration] = how
-        self.later(self.now + seconds, functools.partial(self._be_back, integration))
-
-    def _be_back(self, integration: str) -> None:
-        self._away.pop(integration, None)
-
-    def put(self, put: told.Put) -> None:
-        """An event is put on its topic."""
-        self.puts.append(put)
-        outgoing = record_of(put)
-        key = b"wrong/key" if put.wrong_key else outgoing.key
-        self.kafka.append(outgoing, key)
-        self._announce()
-
-    def ask(self, kind: str, pick: int) -> None:
-        """A command is put on its topic."""
-        named = self._target(kind, pick)
-        if named is None:
-            return
-        data, key = named
-        attributes = Attributes(
-            id=f"command {self.nth('command')}", source="/person", type=TYPE_PREFIX + kind
-        )
-        self.kafka.append(encode_command(attributes, data, key=key), key)
-        self._announce()
-
-    def _target(self, kind: str, pick: int) -> tuple[CommandData, bytes] | None:
-        if kind in {"resume", "resync"}:
-            ids = sorted(self.integrations)
-            name = ids[pick % len(ids)]
-            since = date(2026, 1, 1) if kind == "resync" and pick % 2 else None
-            return CommandData(by="p", integration=name, invoices_from=since), name.encode()
-        states = {"dead"} if kind == "replay" else {"dead", "waiting", "blocked", "due", "ready"}
-        rows = [
-            row[1:]
-            for row in self.ledger.rows(
-                "SELECT state, delivery_id, company, customer_number FROM deliveries "
-                "ORDER BY ordinal"
-            )
-            if row[0] in states
-        ]
-        if not rows:
-            return None
-        delivery, company, customer = rows[pick % len(rows)]
-        return CommandData(by="p", deliveries=(delivery,)), lane_key(company, customer)
-
-    def _announce(self) -> None:
-        for _, worker in sorted(self.workers.items()):
-            worker.gate("", worker.records)
-
-    # -- a ledger that goes back ----------------------------------------------------------------
-
-    def _restore(self) -> None:
-        """Stop all, put the copy in place, start all."""
-        if self._copy is None or not self._is_ahead():
-            return  # nobody could see that it is an old copy
-        for worker in self.workers.values():
-            worker.kill()
-        self.workers.clear()
-        self._stopped = True
-        self.later(self.now + RESTART_S, self._start_restored)
-
-    def _is_ahead(self) -> bool:
-        known = {
-            (topic, partition): offset
-            for topic, partition, offset in (self._copy or Copy({})).rows.get("source_offsets", ())
-        }
-        return any(offset > known.get(at, 0) for at, offset in self.kafka.committed.items())
-
-    def _start_restored(self) -> None:
-        if self._copy is not None:
-            self.ledger.restore(self._copy)
-        self.invariants.restored()
-        self._stopped = False
-        for index in range(self.history.workers):
-            self._start(index)

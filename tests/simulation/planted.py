@@ -21,6 +21,7 @@ from streams.dispatch import Dispatcher
 from streams.ledger import access, changes, claim, intents, offsets, release, settle, timers
 from streams.ledger import intake as ledger_intake
 from streams.ledger.engine import Operation
+from streams.ledger.event_rows import known_events
 from streams.ledger.lanes import Wait
 
 replace = msgspec.structs.replace
@@ -138,7 +139,7 @@ def _duplicate_not_recognised() -> list[Undo]:
 
     def sort(connection: Any, repeats: Any, same: Any, opened: Any) -> Any:
         del same, opened
-        known = ledger_intake._known_events(connection, repeats) if repeats else {}
+        known = known_events(connection, repeats) if repeats else {}
         return [(known[one.source, one.ce_id].event_pk, one) for one in repeats], []
 
     return [(intake, "read_event", read), (ledger_intake, "_sort_repeats", sort)]
