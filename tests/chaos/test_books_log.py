@@ -59,7 +59,7 @@ async def _dkplus(state: Path) -> None:
 
 
 def of(kind: Kind, path: Path) -> list[Operation]:
-    return list(operations_of(kind, path.read_bytes(), [SB1, DK]))
+    return list(operations_of(kind, path.read_bytes().splitlines(keepends=True), [SB1, DK]))
 
 
 def test_sparebank1_tells_of_customers_projects_and_vouchers_once(tmp_path: Path) -> None:
@@ -87,4 +87,4 @@ def test_dkplus_tells_of_customers_and_projects(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", list(Kind))
 def test_a_line_that_was_cut_off_is_no_operation(kind: Kind) -> None:
     """A simulator that is killed may leave half a line."""
-    assert list(operations_of(kind, b'{"company":"vik","kind":"cust', [SB1, DK])) == []
+    assert list(operations_of(kind, [b'{"company":"vik","kind":"cust'], [SB1, DK])) == []

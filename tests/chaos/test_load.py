@@ -2,8 +2,8 @@
 
 import pytest
 
+from streams.ops.chaos.acts import KILLS, POWER_CUT, plan
 from streams.ops.chaos.load import Planned, write_load
-from streams.ops.chaos.mischief import KILLS, plan
 from streams.ops.demo.companies import EVERY_BOOKS
 
 SEEDS = range(5)
@@ -78,10 +78,24 @@ def test_everything_that_can_go_wrong_is_in_it(seed: int) -> None:
 @pytest.mark.parametrize("kills", [0, 1, 4, 40])
 def test_a_plan_has_the_kills_that_were_asked_for(kills: int) -> None:
     for sqlite in (True, False):
-        acts = plan(kills, SECONDS, 7, sqlite=sqlite)
-        assert sum(act.kind in KILLS for act in acts) == kills
+        acts = plan(kills, SECONDS, 7, workers=3, sqlite=sqlite)
+        worth = {POWER_CUT: 3, **dict.fromkeys(KILLS, 1)}
+        assert sum(worth.get(act.kind, 0) for act in acts) == kills
         assert [act.at for act in acts] == sorted(act.at for act in acts)
-        assert acts == plan(kills, SECONDS, 7, sqlite=sqlite)
+        assert acts == plan(kills, SECONDS, 7, workers=3, sqlite=sqlite)
         kinds = {act.kind for act in acts}
-        assert ("restore" in kinds) == (sqlite and kills > 1)
+        assert ("restore" in kinds) == ("switch-off" in kinds) == (kills > 1)
         assert "database-kill" not in kinds or not sqlite
+
+
+def test_a_long_run_has_everything_and_puts_a_copy_back_that_is_minutes_old() -> None:
+    acts = plan(260, 1200.0, 7, workers=2, sqlite=False)
+    assert {act.kind for act in acts} == {
+        *KILLS - {"worker-kill"},
+        *("worker-kill", POWER_CUT, "worker-stop", "disk-full", "simulator-stop", "clock-jump"),
+        *("command", "copy", "restore", "switch-off", "switch-on"),
+    }
+    copies = [act.at for act in acts if act.kind == "copy"]
+    restores = [act.at for act in acts if act.kind == "restore"]
+    assert len(copies) == len(restores) == 2
+    assert all(later - earlier >= 120 for earlier, later in zip(copies, restores, strict=True))

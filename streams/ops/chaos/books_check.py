@@ -5,6 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
+import msgspec
+
+from streams.ops.chaos.allowances import Allowances
 from streams.ops.chaos.record import Emitted, Fate, History, Operation, Violation
 from streams.ops.demo.books_read import FoundBooks
 from streams.ops.demo.companies import Books, Kind
@@ -36,7 +39,8 @@ class _Shelf:
         self.books = books
         self.found = found
         self.system = books.kind.value
-        self.restores = [one for one in history.mischief if one.forgets_from is not None]
+        self.allowed = Allowances(history.mischief)
+        self.restores = self.allowed.restores
         self.meant: dict[str, list[tuple[Emitted, Fate]]] = defaultdict(list)
         for one in history.emitted:
             fate = one.fates.get(books.id)
@@ -104,10 +108,17 @@ class _Shelf:
                 yield "booked-twice", f"invoice {number} is booked {count} times"
         for booking in self.found.bookings:
             if booking.number in wanted:
-                yield from _differences(wanted[booking.number], booking)
+                meant = self._without_project(wanted[booking.number], booking)
+                yield from _differences(meant, booking)
         for entity, operations in self.operations.items():
             if entity.startswith("invoice/") and len(operations) > 1 and times[entity[8:]] <= 1:
                 yield "booked-twice", f"{entity} was booked {len(operations)} times"
+
+    def _without_project(self, meant: Booking, holds: Booking) -> Booking:
+        """Where projects may have been switched off it may name none."""
+        sent = [one for one, _ in self.meant[f"invoice/{meant.number}"]]
+        lacks = any(self.allowed.may_lack_project(one, self.books.id) for one in sent)
+        return msgspec.structs.replace(meant, project="") if lacks and not holds.project else meant
 
     # --- order --------------------------------------------------------------------------------
 
@@ -118,7 +129,10 @@ class _Shelf:
             if not mine:
                 continue
             born = mine[0].place
+            apart = any(self.allowed.may_lack_project(one, self.books.id) for one, _ in states)
             for parent in sorted({parent for one, _ in states for parent in one.parents}):
+                if apart and parent.startswith("project/"):
+                    continue
                 first = self.operations.get(parent)
                 if first is None or first[0].place > born:
                     yield "before-parent", f"{entity} was in the books before {parent}"

@@ -5,7 +5,7 @@ is a log of operations that nobody else writes. A line's place is its offset in 
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -25,18 +25,22 @@ def read_operations(paths: Mapping[Kind, Path], books: Sequence[Books]) -> list[
     return [
         operation
         for kind, path in paths.items()
-        for operation in operations_of(
-            kind, path.read_bytes(), [one for one in books if one.kind is kind]
-        )
+        for operation in _read(kind, path, [one for one in books if one.kind is kind])
     ]
 
 
-def operations_of(kind: Kind, log: bytes, books: Sequence[Books]) -> Iterator[Operation]:
-    """The operations of one system's log. A line that was cut off is none."""
+def _read(kind: Kind, path: Path, books: Sequence[Books]) -> Iterator[Operation]:
+    """Line by line: the log of a long run is hundreds of megabytes."""
+    with path.open("rb") as log:
+        yield from operations_of(kind, log, books)
+
+
+def operations_of(kind: Kind, log: Iterable[bytes], books: Sequence[Books]) -> Iterator[Operation]:
+    """The operations of one system's log, line by line. A line that was cut off is none."""
     ids = {one.key.lower(): one.id for one in books}
     read = _Sparebank1() if kind is Kind.SPAREBANK1 else _DkPlus()
     place = 0
-    for raw in log.splitlines(keepends=True):
+    for raw in log:
         place += len(raw)
         try:
             line = _DECODER.decode(raw)

@@ -10,23 +10,25 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Final
 
+import msgspec
+
 from schemas.deadletters import read_letter
 from schemas.lane import lane_key
 from schemas.outcomes import FINAL, Outcome, OutcomeKind, decode_outcome
+from streams.ops.chaos.allowances import DISCARD, Allowances
 from streams.ops.chaos.books_check import check_books
 from streams.ops.chaos.record import Emitted, EventKey, Fate, History, Told, Verdict, Violation
 
 DEADLETTERS: Final = "moment-sync.deadletters"
 CE_ID: Final = "ce_id"
-# A record's time is its publisher's, taken a moment before the broker has it.
-SLACK_MS: Final = 2_000
+BESIDE_A_RESYNC: Final = frozenset({"unchanged", "superseded", "stale"})
 
 # What each count of the summary is the sum of; all other kinds stand in `violations` alone.
 COUNTED: Final = {
     "lost": {"lost", "not-booked", "missing", "letter-missing"},
     "doubled": {"booked-twice", "doubled"},
     "out_of_order": {"before-parent", "older-over-newer", "final-content", "told-after-final"},
-    "without_final_outcome": {"without-final-outcome"},
+    "without_final_outcome": {"without-final-outcome", "command-lost"},
     "double_final_outcome": {"double-final-outcome"},
 }
 
@@ -62,7 +64,7 @@ class _Judge:
         for one in history.emitted:
             if one.entity and not one.duplicate:
                 self.events[one.event] = one
-        self.restores = [one for one in history.mischief if one.forgets_from is not None]
+        self.allowed = Allowances(history.mischief)
         self.facts: dict[tuple[EventKey, str], list[Fact]] = defaultdict(list)
         self.letters: dict[str, list[tuple[Told, dict[str, str]]]] = defaultdict(list)
 
@@ -88,22 +90,13 @@ class _Judge:
             before = first.get(ce_id)
             if before is not None and before.told.value == told.value:
                 continue
-            if before is not None and not self._forgotten(before.told, told):
+            if before is not None and not self.allowed.forgotten(before.told, told):
                 text = f"{ce_id} was told twice, and not alike"
                 yield Violation(kind="repeat-differs", text=text)
             first[ce_id] = fact
             outcome = fact.outcome
             self.facts[(outcome.event.source, outcome.event.id), outcome.integration].append(fact)
             yield from _form(fact)
-
-    def _forgotten(self, earlier: Told, later: Told) -> bool:
-        """Whether a restore lies between, which forgot the earlier one."""
-        return any(
-            (one.forgets_from or 0) * 1000 - SLACK_MS <= earlier.timestamp_ms
-            and earlier.timestamp_ms <= one.at * 1000 + SLACK_MS
-            and later.timestamp_ms >= one.at * 1000 - SLACK_MS
-            for one in self.restores
-        )
 
     # --- deliveries ---------------------------------------------------------------------------
 
@@ -112,39 +105,60 @@ class _Judge:
             if integration not in getattr(self.events.get(event), "fates", {}):
                 text = f"{integration}: event {event[1]} has outcomes and should have none"
                 yield Violation(kind="unexpected-outcome", text=text)
-            elif not self._deliveries_agree(facts):
+                continue
+            more = len({fact.outcome.delivery_id for fact in facts}) - 1
+            if more > self.allowed.resyncs(integration):
                 text = f"{integration}: event {event[1]} has several deliveries"
                 yield Violation(kind="several-deliveries", text=text)
         for event, emitted in self.events.items():
             for integration, fate in emitted.fates.items():
                 name = f"{integration}: event {event[1]} ({emitted.entity} v{emitted.version})"
                 facts = self.facts.get((event, integration), [])
-                for kind, text in self._delivery(emitted, fate, facts):
+                for kind, text in self._event(emitted, integration, fate, facts):
                     yield Violation(kind=kind, text=f"{name} {text}")
 
-    @staticmethod
-    def _deliveries_agree(facts: Sequence[Fact]) -> bool:
-        return len({fact.outcome.delivery_id for fact in facts}) == 1
+    def _event(
+        self, emitted: Emitted, integration: str, fate: Fate, facts: Sequence[Fact]
+    ) -> Iterator[tuple[str, str]]:
+        """One event in one integration: its delivery, and those that a resync opened besides."""
+        by_delivery: dict[str, list[Fact]] = defaultdict(list)
+        for fact in facts:
+            by_delivery[fact.outcome.delivery_id].append(fact)
+        if not by_delivery and not self.allowed.may_have_none(emitted, integration):
+            yield "without-final-outcome", "has no final outcome; told: nothing"
+            yield "lost", "was never told of"
+        ends = []
+        for told in by_delivery.values():
+            finals = [fact for fact in told if fact.final]
+            ends += finals
+            yield from self._delivery(fate, told, finals)
+        resynced = self.allowed.resyncs(integration) > 0
+        if resynced and any(_fits(fate, fact) for fact in ends):
+            # One of them carried the state; the others found that done, or gone beyond.
+            fate = msgspec.structs.replace(fate, outcomes=fate.outcomes | BESIDE_A_RESYNC)
+        for fact in ends:
+            yield from self._judged(emitted, fate, fact)
 
     def _delivery(
-        self, emitted: Emitted, fate: Fate, facts: Sequence[Fact]
+        self, fate: Fate, facts: Sequence[Fact], finals: Sequence[Fact]
     ) -> Iterator[tuple[str, str]]:
-        finals = [fact for fact in facts if fact.final]
         if not finals:
             told = ", ".join(fact.outcome.outcome.value for fact in facts)
-            yield "without-final-outcome", f"has no final outcome; told: {told or 'nothing'}"
-            if not facts:
-                yield "lost", "was never told of"
+            yield "without-final-outcome", f"has no final outcome; told: {told}"
             return
+        name = facts[0].outcome.delivery_id
         for earlier, later in pairwise(finals):
-            if not self._forgotten(earlier.told, later.told):
+            again = later.outcome.replay_of is not None and self.allowed.commanded(name)
+            if not again and not self.allowed.forgotten(earlier.told, later.told):
                 kinds = f"{earlier.outcome.outcome.value} and {later.outcome.outcome.value}"
                 yield "double-final-outcome", f"has two final outcomes: {kinds}"
-        yield from self._told_after(facts, finals[0])
-        for fact in finals:
-            yield from _judged(emitted, fate, fact)
+        if not self.allowed.commanded(name):
+            yield from self._told_after(facts, finals[0])
+        order = self.allowed.must_act(name, fate)
+        if order is not None and not any(_carried_out(order, fact) for fact in finals):
+            yield "command-lost", f"was named by a {order} that nothing came of"
         dead = any(fact.outcome.outcome is OutcomeKind.DEAD for fact in finals)
-        letters = self.letters.get(facts[0].outcome.delivery_id, [])
+        letters = self.letters.get(name, [])
         if dead and not letters:
             yield "letter-missing", "is dead and has no letter"
         if letters and not dead:
@@ -152,8 +166,22 @@ class _Judge:
 
     def _told_after(self, facts: Sequence[Fact], final: Fact) -> Iterator[tuple[str, str]]:
         for fact in facts[facts.index(final) + 1 :]:
-            if not fact.final and not self._forgotten(final.told, fact.told):
+            if not fact.final and not self.allowed.forgotten(final.told, fact.told):
                 yield "told-after-final", f"was told as {fact.outcome.outcome.value} after its end"
+
+    def _judged(self, emitted: Emitted, fate: Fate, fact: Fact) -> Iterator[tuple[str, str]]:
+        outcome = fact.outcome
+        discarded = outcome.outcome is OutcomeKind.DISCARDED
+        if discarded and self.allowed.discarded(outcome.delivery_id):
+            return
+        if outcome.outcome.value not in fate.outcomes:
+            why = f" ({outcome.failure.code.value})" if outcome.failure else ""
+            wanted = " or ".join(sorted(fate.outcomes))
+            yield "wrong-outcome", f"is {outcome.outcome.value}{why} and should be {wanted}"
+        elif fate.code is not None and outcome.failure and outcome.failure.code.value != fate.code:
+            yield "wrong-code", f"failed as {outcome.failure.code.value} and should as {fate.code}"
+        if f"{outcome.entity.type.value}/{outcome.entity.number}" != emitted.entity:
+            yield "wrong-entity", f"was told of {outcome.entity.type.value}/{outcome.entity.number}"
 
     # --- letters ------------------------------------------------------------------------------
 
@@ -164,8 +192,11 @@ class _Judge:
         told: Counter[tuple[str, str, str]] = Counter()
         for letter_id, letters in self.letters.items():
             for earlier, later in pairwise(letters):
-                if earlier[0].headers != later[0].headers and not self._forgotten(
-                    earlier[0], later[0]
+                again = self.allowed.commanded(letter_id)
+                if (
+                    earlier[0].headers != later[0].headers
+                    and not again
+                    and not self.allowed.forgotten(earlier[0], later[0])
                 ):
                     text = f"letter {letter_id} was told twice, and not alike"
                     yield Violation(kind="letter-repeat-differs", text=text)
@@ -208,13 +239,11 @@ def _form(fact: Fact) -> Iterator[Violation]:
         yield Violation(kind="wrong-key", text=text)
 
 
-def _judged(emitted: Emitted, fate: Fate, fact: Fact) -> Iterator[tuple[str, str]]:
-    outcome = fact.outcome
-    if outcome.outcome.value not in fate.outcomes:
-        why = f" ({outcome.failure.code.value})" if outcome.failure else ""
-        wanted = " or ".join(sorted(fate.outcomes))
-        yield "wrong-outcome", f"is {outcome.outcome.value}{why} and should be {wanted}"
-    elif fate.code is not None and outcome.failure and outcome.failure.code.value != fate.code:
-        yield "wrong-code", f"failed as {outcome.failure.code.value} and should as {fate.code}"
-    if f"{outcome.entity.type.value}/{outcome.entity.number}" != emitted.entity:
-        yield "wrong-entity", f"was told of {outcome.entity.type.value}/{outcome.entity.number}"
+def _fits(fate: Fate, fact: Fact) -> bool:
+    return fact.outcome.outcome.value in fate.outcomes
+
+
+def _carried_out(order: str, fact: Fact) -> bool:
+    if order == DISCARD:
+        return fact.outcome.outcome is OutcomeKind.DISCARDED
+    return fact.outcome.replay_of is not None

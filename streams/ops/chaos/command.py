@@ -103,6 +103,9 @@ def _show(summary: Summary, *, as_json: bool) -> None:
         return
     rows = [
         ("events", summary.events),
+        ("deliveries settled", summary.deliveries),
+        ("writes in the books", summary.written),
+        ("workers", summary.workers),
         ("kills", summary.kills),
         *((f"  {kind}", count) for kind, count in summary.mischief.items()),
         ("faults met", sum(summary.faults.values())),
@@ -115,6 +118,7 @@ def _show(summary: Summary, *, as_json: bool) -> None:
         ("double final outcome", summary.double_final_outcome),
         ("violations", len(summary.violations)),
         ("seconds", summary.seconds),
+        ("seconds until all was settled", summary.quiet_seconds),
         ("seed", summary.seed),
     ]
     out.table(("what", "count"), rows)

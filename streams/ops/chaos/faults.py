@@ -48,15 +48,22 @@ _OF_ALL: Final[tuple[Mapping[str, Any], ...]] = (
 )
 
 
-def rules_of(kind: Kind) -> list[dict[str, Any]]:
+def rules_of(kind: Kind, share: float = 1.0) -> list[dict[str, Any]]:
     """The faults of one accounting system, as its admin side and its configuration take them."""
     writes = [{**rule, "kind": call} for call in _WRITES[kind] for rule in _OF_WRITES]
-    return [*writes, *map(dict, _OF_ALL)]
+    return [
+        {**rule, "probability": rule["probability"] * share}
+        for rule in (*writes, *map(dict, _OF_ALL))
+    ]
 
 
-def configuration_of(kind: Kind, seed: int) -> dict[str, Any]:
-    """What stands over the configuration of a simulator: faults, seed, and how unkind it is."""
-    changes: dict[str, Any] = {"faults": rules_of(kind), "seed": seed}
+def configuration_of(kind: Kind, seed: int, share: float = 1.0) -> dict[str, Any]:
+    """What stands over the configuration of a simulator: faults, seed, and how unkind it is.
+
+    `share`: of the faults that there are in a short run. Most of a second goes by at each of
+    them: a run of many events would be nothing but waiting.
+    """
+    changes: dict[str, Any] = {"faults": rules_of(kind, share), "seed": seed}
     if seed % 2 == 0:
         return changes
     return {**changes, **_HOSTILE[kind]}

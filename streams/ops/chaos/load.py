@@ -214,7 +214,7 @@ class _Customer:
         if chance.random() > 0.15:  # noqa: PLR2004
             return
         if company in (FJORD, NORDLYS):
-            outside = replace(customer, number=str(99_000 + self._serial % 900))
+            outside = replace(customer, number=str(200_000 + self._serial))
             self._add_dead(outside, self._soon(), "customer-number-out-of-range")
             owner = customer.number
             lettered = project_of(company, self._serial, owner, number=f"P-{self._serial}")

@@ -1,97 +1,54 @@
-"""What is done to the system while it works: planned by seed, done at its time, written down."""
+"""What is done to the system while it works: done at its time, by plan, and written down."""
 
 import asyncio
 import random
 import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Final
 
-import msgspec
+from aiokafka.errors import KafkaError
 
+from schemas.commands import CommandKind
+from streams.ops.chaos.acts import POWER_CUT, Act
+from streams.ops.chaos.commanding import Operator, Wanted
+from streams.ops.chaos.ledger_copies import LedgerCopies
 from streams.ops.chaos.processes import Machine, WorkerProcess
 from streams.ops.chaos.record import Mischief
 from streams.ops.demo.companies import Kind
 
-KILLS: Final = frozenset(
-    {"worker-kill", "worker-term", "broker-kill", "database-kill", "simulator-kill"}
-)
-# Weights: workers most of all.
-_KILLS: Final[Mapping[str, int]] = {
-    "worker-kill": 6,
-    "worker-term": 2,
-    "broker-kill": 2,
-    "database-kill": 3,
-    "simulator-kill": 2,
-}
-# A worker that stands still: shortly, beyond send-by, beyond the group's session.
-_STANDSTILLS_S: Final = (1.0, 6.0, 9.0, 14.0)
-# An accounting system that stands still, and is slow besides, must be done within deadline and
-# settle time: that is what the settings promise of it. For longer, one is killed.
-_LENGTHS_S: Final[Mapping[str, tuple[float, float]]] = {
-    "simulator-stop": (0.4, 1.2),
-    "disk-full": (1.0, 4.0),
-    "clock-jump": (1.0, 5.0),
-}
 _JUMPS_S: Final = (-90_000.0, -3_600.0, 7_200.0, 90_000.0)  # how far a wall clock is set wrong
-_AWAY_S: Final = (0.0, 2.0)  # how long a killed server stays away
-_FIRST: Final = 0.06  # of the time: when everything is at work
-_LAST: Final = 0.95
-_COPY_AT: Final = 0.3  # of the time: when the ledger is copied, and when the copy is put back
-_RESTORE_AT: Final = 0.65
 LOOK_AGAIN_S: Final = 0.2
-STANDS_S: Final = 0.5  # what a process that was killed needs until nothing of it is under way
-
-
-class Act(msgspec.Struct, frozen=True):
-    """Something to be done `at` seconds after the start."""
-
-    at: float
-    kind: str
-    seconds: float = 0.0
-
-
-def plan(kills: int, seconds: float, seed: int, *, sqlite: bool) -> list[Act]:
-    """`kills` kills, about half as much of everything else, and for SQLite one restore."""
-    chance = random.Random(f"mischief/{seed}")  # noqa: S311 - the same for the same seed
-    kinds = [kind for kind in _KILLS if kind != "database-kill" or not sqlite]
-    weights = [_KILLS[kind] for kind in kinds]
-    acts = [
-        Act(_at(chance, seconds), kind, chance.uniform(*_AWAY_S))
-        for kind in chance.choices(kinds, weights, k=kills)
-    ]
-    others = ["worker-stop", *(["disk-full"] if sqlite else []), "simulator-stop", "clock-jump"]
-    for number in range(max(1, kills // 2) if kills else 0):
-        kind = others[number % len(others)]
-        acts.append(Act(_at(chance, seconds), kind, _length(kind, chance)))
-    if sqlite and kills > 1:
-        acts += [Act(_COPY_AT * seconds, "copy"), Act(_RESTORE_AT * seconds, "restore")]
-    return sorted(acts, key=lambda act: act.at)
-
-
-def _at(chance: random.Random, seconds: float) -> float:
-    return chance.uniform(_FIRST, _LAST) * seconds
-
-
-def _length(kind: str, chance: random.Random) -> float:
-    if kind == "worker-stop":
-        return chance.choice(_STANDSTILLS_S)
-    return chance.uniform(*_LENGTHS_S[kind])
+# Acts that nothing else is done beside.
+_ALONE: Final = frozenset({"copy", "restore"})
 
 
 class Mischiefs:
-    """Does the acts of a plan, side by side but for a restore, and keeps the workers running."""
+    """Does the acts of a plan, side by side but for a restore, and keeps the workers running.
 
-    def __init__(self, machine: Machine, seed: int, say: Callable[[str], None]) -> None:
+    `switched`: the integration whose projects are switched off and on.
+    """
+
+    def __init__(
+        self,
+        machine: Machine,
+        operator: Operator,
+        switched: str,
+        seed: int,
+        say: Callable[[str], None],
+    ) -> None:
         self._machine = machine
+        self._operator = operator
+        self._switched = switched
         self._chance = random.Random(f"targets/{seed}")  # noqa: S311
         self._say = say
         self._began = time.monotonic()
         self._tasks: set[asyncio.Task[None]] = set()
         self._starting = asyncio.Lock()  # while a ledger is put back nobody starts a worker
         self._servers = {name: asyncio.Lock() for name in ("kafka", "postgresql", *Kind)}
-        self._copy: tuple[Path, float, Mapping[str, int]] | None = None
+        self._copies = LedgerCopies(machine)
+        self._copied: tuple[float, Mapping[str, int]] = (0.0, {})
+        self._killed: dict[str, int] = {}  # the life of each worker that was ended by SIGKILL
         self.done: list[Mischief] = []
         self.trouble: BaseException | None = None
 
@@ -100,9 +57,11 @@ class Mischiefs:
         self._began = time.monotonic()
         for act in acts:
             await asyncio.sleep(max(0.0, self._began + act.at - time.monotonic()))
-            if act.kind in {"copy", "restore"}:
+            if act.kind in _ALONE:
                 await self.settle()
                 await self._acts()[act.kind](act)
+                # What comes after it keeps its distance, however long this took.
+                self._began += max(0.0, time.monotonic() - self._began - act.at)
                 continue
             task = asyncio.create_task(self._one(act))
             self._tasks.add(task)
@@ -126,6 +85,10 @@ class Mischiefs:
                         await asyncio.to_thread(worker.start)
             await asyncio.sleep(LOOK_AGAIN_S)
 
+    async def resync(self) -> None:
+        """Bring over what came while a data type was switched off. Raises KafkaError."""
+        await self._send(self._operator.about(CommandKind.RESYNC, self._switched))
+
     async def _one(self, act: Act) -> None:
         try:
             await self._acts()[act.kind](act)
@@ -136,6 +99,7 @@ class Mischiefs:
         return {
             "worker-kill": self._kill_worker,
             "worker-term": self._term_worker,
+            POWER_CUT: self._cut_power,
             "worker-stop": self._stop_worker,
             "broker-kill": self._kill_broker,
             "database-kill": self._kill_database,
@@ -143,6 +107,9 @@ class Mischiefs:
             "simulator-stop": self._stop_simulator,
             "disk-full": self._fill_disk,
             "clock-jump": self._jump,
+            "command": self._command,
+            "switch-off": self._switch,
+            "switch-on": self._switch,
             "copy": self._copy_ledger,
             "restore": self._restore_ledger,
         }
@@ -154,41 +121,41 @@ class Mischiefs:
 
     # --- workers ------------------------------------------------------------------------------
 
-    async def _worker(self) -> WorkerProcess:
-        """One that runs; after a moment there always is one."""
+    async def _running(self, least: int) -> list[WorkerProcess]:
+        """Those that run and were not killed a moment ago, once they are so many."""
         while True:
-            running = [worker for worker in self._machine.workers if worker.running]
-            if running:
-                return self._chance.choice(running)
+            running = [
+                worker
+                for worker in self._machine.workers
+                if worker.running and self._killed.get(worker.name) != worker.starts
+            ]
+            if len(running) >= least:
+                return running
             await asyncio.sleep(LOOK_AGAIN_S)
 
-    async def _kill_worker(self, act: Act) -> None:
-        worker = await self._worker()
-        self._note(act.kind, worker.name)
+    async def _kill_worker(self, _act: Act) -> None:
+        self._kill(self._chance.choice(await self._running(1)))
+
+    def _kill(self, worker: WorkerProcess) -> None:
+        self._note("worker-kill", worker.name)
+        self._killed[worker.name] = worker.starts
         worker.signal(signal.SIGKILL)
 
     async def _term_worker(self, act: Act) -> None:
-        worker = await self._worker()
+        worker = self._chance.choice(await self._running(1))
         self._note(act.kind, worker.name)
         worker.signal(signal.SIGTERM)
 
+    async def _cut_power(self, _act: Act) -> None:
+        for worker in await self._running(len(self._machine.workers)):
+            self._kill(worker)
+
     async def _stop_worker(self, act: Act) -> None:
-        worker = await self._worker()
+        worker = self._chance.choice(await self._running(1))
         self._note(act.kind, worker.name, act.seconds)
         worker.signal(signal.SIGSTOP)
         await asyncio.sleep(act.seconds)
         worker.signal(signal.SIGCONT)
-
-    async def _fill_disk(self, act: Act) -> None:
-        """No file of any worker may grow beyond what SQLite's largest has now."""
-        workers = [worker for worker in self._machine.workers if worker.running]
-        self._note(act.kind, f"{len(workers)} workers", act.seconds)
-        size = self._machine.ledger_bytes()
-        for worker in workers:
-            worker.limit_files(size)
-        await asyncio.sleep(act.seconds)
-        for worker in workers:
-            worker.limit_files(None)
 
     async def _jump(self, act: Act) -> None:
         ahead = self._chance.choice(_JUMPS_S)
@@ -196,6 +163,26 @@ class Mischiefs:
         self._machine.set_clock(ahead)
         await asyncio.sleep(act.seconds)
         self._machine.set_clock(0.0)
+
+    # --- operators ----------------------------------------------------------------------------
+
+    async def _command(self, _act: Act) -> None:
+        await self._send(self._operator.choose())
+
+    async def _send(self, wanted: Wanted) -> None:
+        """Send it; where no word comes back it may have been taken, and is noted as unsure."""
+        kind = f"command-{wanted.kind.value}"
+        try:
+            await self._operator.send(wanted)
+        except (KafkaError, OSError):
+            kind += "-unsure"
+        self._note(kind, wanted.target)
+
+    async def _switch(self, act: Act) -> None:
+        self._note(act.kind, self._switched)
+        await asyncio.to_thread(
+            self._machine.switch, self._switched, projects=act.kind == "switch-on"
+        )
 
     # --- servers ------------------------------------------------------------------------------
 
@@ -215,6 +202,13 @@ class Mischiefs:
             await asyncio.to_thread(node.kill)
             await asyncio.sleep(act.seconds)
             await asyncio.to_thread(node.start)
+
+    async def _fill_disk(self, act: Act) -> None:
+        async with self._servers["postgresql"]:
+            self._note(act.kind, "of the ledger", act.seconds)
+            await asyncio.to_thread(self._machine.fill_disk)
+            await asyncio.sleep(act.seconds)
+            await asyncio.to_thread(self._machine.free_disk)
 
     async def _kill_simulator(self, act: Act) -> None:
         kind = self._chance.choice(tuple(Kind))
@@ -238,22 +232,16 @@ class Mischiefs:
     # --- the ledger ---------------------------------------------------------------------------
 
     async def _copy_ledger(self, act: Act) -> None:
-        copy = self._machine.directory / "ledger-copy"
-        logs = self._logs()
-        at = time.time()
-        await asyncio.to_thread(self._machine.copy_ledger, copy)
-        self._copy = (copy, at, logs)
+        self._copied = (time.time(), self._logs())
+        await asyncio.to_thread(self._copies.make)
         self._note(act.kind, "ledger")
 
     async def _restore_ledger(self, act: Act) -> None:
-        if self._copy is None:
+        if not self._copies.any:
             return
-        copy, copied_at, logs_then = self._copy
+        copied_at, logs_then = self._copied
         async with self._starting:
-            for worker in self._machine.workers:
-                await asyncio.to_thread(worker.kill)
-            await asyncio.sleep(STANDS_S)
-            await asyncio.to_thread(self._machine.put_back_ledger, copy)
+            await asyncio.to_thread(self._copies.put_back)
         self.done.append(
             Mischief(
                 at=time.time(),

@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from connectors.http import HttpSession
 from connectors.port import Answer
-from schemas.outcomes import FINAL, Outcome, decode_outcome
+from schemas.outcomes import FINAL, TYPE_PREFIX, decode_outcome
 from streams import topics
 from streams.kafka_client import KafkaConnection
 from streams.ops.chaos.processes import ChaosError, SimulatorProcess
@@ -36,7 +36,7 @@ class Listener:
         self._consumer = consumer
         self.told: list[Told] = []
         self.settled: set[tuple[EventKey, str]] = set()
-        self.letters: set[tuple[str, str, str]] = set()
+        self.told_of: set[tuple[EventKey, str]] = set()
         self.newest = time.monotonic()
 
     async def poll(self) -> None:
@@ -60,18 +60,19 @@ class Listener:
         self.told.append(told)
         if told.topic != topics.DEADLETTERS:
             outcome = decode_outcome(told.value or b"")
+            delivery = ((outcome.event.source, outcome.event.id), outcome.integration)
+            self.told_of.add(delivery)
             if outcome.outcome in FINAL:
-                event = (outcome.event.source, outcome.event.id)
-                self.settled.add((event, outcome.integration))
+                self.settled.add(delivery)
 
-    def outcomes(self) -> list[Outcome]:
-        """Every outcome once, by its id."""
-        by_id = {
-            dict(told.headers)["ce_id"]: decode_outcome(told.value or b"")
-            for told in self.told
-            if told.topic != topics.DEADLETTERS
+    def outcomes(self) -> Counter[str]:
+        """How many outcomes there are of each kind, each once by its id."""
+        kinds = {
+            headers["ce_id"]: headers["ce_type"].decode().removeprefix(TYPE_PREFIX)
+            for headers in (dict(told.headers) for told in self.told)
+            if "ce_type" in headers and headers["ce_type"].startswith(TYPE_PREFIX.encode())
         }
-        return list(by_id.values())
+        return Counter(kinds.values())
 
     async def to_the_end(self) -> None:
         """Read until the ends that the topics have now. Raises TimeoutError."""
@@ -107,6 +108,8 @@ class Simulators:
     def __init__(self, processes: Mapping[Kind, SimulatorProcess], books: Sequence[Books]) -> None:
         self._processes = processes
         self._books = books
+        self._lives: Counter[str] = Counter()  # met in lives that are over
+        self._now: dict[Kind, Counter[str]] = {}
 
     async def books(self) -> dict[str, FoundBooks]:
         """What stands in every books, without what the judges noted."""
@@ -138,20 +141,29 @@ class Simulators:
                 )
         return found
 
-    async def faults_met(self) -> Counter[str]:
-        """How often each kind of fault has met a request since the simulators last started."""
-        met: Counter[str] = Counter()
+    @property
+    def met(self) -> Counter[str]:
+        """How often each kind of fault was seen to have met a request, in all lives."""
+        return sum(self._now.values(), self._lives)
+
+    async def see_faults(self) -> None:
+        """Look how often each kind of fault has met a request; counts begin anew with a life.
+
+        What was met between the last look and a kill is not seen. Raises ChaosError.
+        """
         for kind in self._processes:
             shown = await self._call(kind, "GET", "/_simulator/faults")
+            met: Counter[str] = Counter()
             if isinstance(shown, dict):
-                pairs = zip(shown["rules"], shown["met"], strict=True)
-                met.update({})
-                for rule, times in pairs:
+                for rule, times in zip(shown["rules"], shown["met"], strict=True):
                     met[rule["fault"]] += times
             else:
                 for rule in shown:
                     met[rule["fault"]] += int(rule["met"])
-        return +met
+            before = self._now.get(kind, Counter())
+            if met.total() < before.total():
+                self._lives.update(before)
+            self._now[kind] = +met
 
     async def no_more_faults(self) -> None:
         """From now on both systems behave."""

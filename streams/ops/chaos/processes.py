@@ -3,14 +3,15 @@
 import contextlib
 import json
 import os
-import resource
+import re
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,7 +32,11 @@ DRAIN_S: Final = 40.0  # of a worker: its own drain, and what Faust needs to lea
 SIMULATOR_STOP_S: Final = 5.0
 LOOK_AGAIN_S: Final = 0.05
 LOG_TAIL: Final = 2_000  # characters of a log that stand in an error
-SESSION_S: Final = 6  # the broker's shortest: a killed worker's lanes are free again after it
+SESSION_S: Final = 3  # a killed worker's lanes are free again after it
+HALF_A_SEGMENT: Final = 8 * 1024 * 1024  # of PostgreSQL's write-ahead log
+TABLE: Final = "[[integrations]]"
+WITH_PROJECTS: Final = '["customers", "projects", "invoices"]'
+WITHOUT_PROJECTS: Final = '["customers", "invoices"]'
 
 # Short, so that in a minute everything happens that otherwise takes a day. The faults of the
 # simulators stay below deadline and settle time, as the contracts promise of the real ones.
@@ -51,7 +56,7 @@ WORKER_SETTINGS: Final[Mapping[str, str]] = {
     "LOG": "json",
     # Faust's own, read by Faust.
     "FAUST_BROKER_SESSION_TIMEOUT": str(SESSION_S),
-    "FAUST_BROKER_HEARTBEAT_INTERVAL": "2",
+    "FAUST_BROKER_HEARTBEAT_INTERVAL": "1",
     "FAUST_BROKER_REBALANCE_TIMEOUT": "15",
 }
 
@@ -134,7 +139,9 @@ class WorkerProcess:
         self.name = name
         self.log = directory / f"{name}.log"
         self.starts = 0
-        self._environment = {**environment, f"{PREFIX}WEB": f"127.0.0.1:{free_port()}"}
+        web = f"127.0.0.1:{free_port()}"
+        self.ready_url = f"http://{web}/readyz"
+        self._environment = {**environment, f"{PREFIX}WEB": web}
         self._process: GuardedProcess | None = None
 
     @property
@@ -163,18 +170,10 @@ class WorkerProcess:
         os.kill(process.pid, number)
         return True
 
-    def limit_files(self, size: int | None) -> None:
-        """Let no file of it grow beyond `size` bytes, as on a full disk; None: as large as may be.
-
-        Raises OSError where the system does not offer that.
-        """
-        if not self.running or self._process is None:
-            return
-        soft = resource.RLIM_INFINITY if size is None else size
-        with contextlib.suppress(ProcessLookupError):
-            resource.prlimit(
-                self._process.pid, resource.RLIMIT_FSIZE, (soft, resource.RLIM_INFINITY)
-            )
+    @property
+    def pid(self) -> int | None:
+        """Its process id while it runs."""
+        return self._process.pid if self.running and self._process is not None else None
 
     def stop(self) -> None:
         """Let it drain and end; it must not be stopped by SIGSTOP."""
@@ -203,7 +202,9 @@ class Machine:
         self.clock = directory / "clock"
         self._known_books = known_books
         self.files = WorkFiles(directory)
-        self.kafka = KafkaNode(directory / "kafka")
+        # Most of a run would otherwise be waiting for the sessions of killed workers to end.
+        shortest = {"group.min.session.timeout.ms": "1000"}
+        self.kafka = KafkaNode(directory / "kafka", properties=shortest)
         self.postgresql: PostgresNode | None = None
         self._postgresql_directory: Path | None = None
         if ledger == "postgresql":
@@ -267,31 +268,53 @@ class Machine:
         fresh.write_text(f"{seconds_ahead}", encoding="ascii")
         fresh.replace(self.clock)
 
-    def copy_ledger(self, to: Path) -> None:
-        """Copy SQLite's files while every worker stands still, as a snapshot of the disk would."""
-        running = [worker for worker in self.workers if worker.signal(signal.SIGSTOP)]
-        try:
-            to.mkdir()
-            for path in self._ledger_files():
-                if not path.name.endswith("-shm"):  # shared memory, made anew from the log
-                    shutil.copy2(path, to / path.name)
-        finally:
-            for worker in running:
-                worker.signal(signal.SIGCONT)
+    def fill_disk(self) -> None:
+        """Let no file of whoever writes the ledger grow, as on a full disk.
 
-    def put_back_ledger(self, copy: Path) -> None:
-        """Put a copy in the place of SQLite's files. No worker may run."""
-        for path in self._ledger_files():
-            path.unlink()
-        for path in copy.iterdir():
-            shutil.copy2(path, self.directory / path.name)
+        SQLite: beyond the largest that there is now. PostgreSQL: beyond half a log segment, so
+        that its own log cannot be written on, as on a full disk. Raises OSError where the system
+        does not offer that.
+        """
+        if self.postgresql is None:
+            size = max((path.stat().st_size for path in self.ledger_files()), default=0)
+        else:
+            size = HALF_A_SEGMENT
+        for pid in self._ledger_writers():
+            limit_files(pid, size)
 
-    def ledger_bytes(self) -> int:
-        """The size of the largest of SQLite's files."""
-        return max((path.stat().st_size for path in self._ledger_files()), default=0)
+    def free_disk(self) -> None:
+        """Files may grow again; a server that had to end is started."""
+        for _ in range(2):  # again for what was forked in between
+            for pid in self._ledger_writers():
+                limit_files(pid, None)
+        if self.postgresql is not None and not self.postgresql.running:
+            self.postgresql.kill()
+            self.postgresql.start()
 
-    def _ledger_files(self) -> list[Path]:
+    def _ledger_writers(self) -> list[int]:
+        if self.postgresql is None:
+            return [worker.pid for worker in self.workers if worker.pid is not None]
+        return list(_processes_in(self.postgresql.directory / "data"))
+
+    def ledger_files(self) -> list[Path]:
+        """SQLite's files."""
         return sorted(self.directory.glob(f"{self.files.ledger.name}*"))
+
+    def switch(self, integration: str, *, projects: bool) -> None:
+        """Switch projects of an integration on or off in the file, and tell the workers."""
+        text = self.files.integrations.read_text(encoding="utf-8")
+        head, *blocks = text.split(TABLE)
+        kinds = WITH_PROJECTS if projects else WITHOUT_PROJECTS
+        mine = f'id = "{integration}"\n'
+        changed = [
+            re.sub(r"data = \[.*\]", f"data = {kinds}", block) if mine in block else block
+            for block in blocks
+        ]
+        fresh = self.files.integrations.with_suffix(".new")
+        fresh.write_text(TABLE.join((head, *changed)), encoding="utf-8")
+        fresh.replace(self.files.integrations)
+        for worker in self.workers:
+            worker.signal(signal.SIGHUP)
 
     def stop(self) -> None:
         """End everything that was started. Safe to call again."""
@@ -318,6 +341,33 @@ def every_books() -> tuple[Books, ...]:
 def command_line(*words: str) -> list[str]:
     """A command of ours, by the Python that runs us."""
     return [sys.executable, "-m", "streams.ops.cli", *words]
+
+
+def limit_files(pid: int, size: int | None) -> None:
+    """Let no file of a process grow beyond `size` bytes; None: as large as may be.
+
+    Done as the process's own user, who alone may: a server of root's runs as somebody else.
+    Raises OSError where the system does not offer that.
+    """
+    soft = "unlimited" if size is None else str(size)
+    try:
+        owner = Path(f"/proc/{pid}").stat().st_uid
+    except FileNotFoundError:
+        return  # it has ended
+    subprocess.run(  # noqa: S603 - our own words
+        ["/usr/bin/prlimit", "--pid", str(pid), f"--fsize={soft}:unlimited"],
+        check=False,
+        capture_output=True,
+        user=owner if owner != os.getuid() else None,
+    )
+
+
+def _processes_in(directory: Path) -> Iterator[int]:
+    """The processes whose working directory this is: a server's, and all that it has forked."""
+    for place in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if place.name.isdigit() and (place / "cwd").readlink() == directory:
+                yield int(place.name)
 
 
 def _listens(port: int) -> bool:

@@ -150,6 +150,11 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     faults: dict[str, int]
     outcomes: dict[str, int]
     deadletters: int
+    kills_by_kind: dict[str, int]
+    deliveries: int  # that have had a final outcome
+    written: int  # operations in the books: what calls came to there
+    workers: int
+    quiet_seconds: float  # from the end of events and mischief until all was settled
     directory: str | None = None  # kept where something is wrong
 
 

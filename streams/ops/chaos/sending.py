@@ -16,27 +16,41 @@ from streams.ops.chaos.record import Emitted
 TRY_S: Final = 300.0
 
 
-async def send(connection: KafkaConnection, planned: Sequence[Planned]) -> list[Emitted]:
-    """Send everything, each at its time; returns when all is acknowledged.
+class Sender:
+    """Sends a load, and knows how far it is."""
 
-    Raises KafkaError where a record could not be sent at all.
-    """
-    options = {**connection.client_options(), "request_timeout_ms": int(TRY_S * 1000)}
-    producer = AIOKafkaProducer(**options, acks="all", enable_idempotence=True)
-    await producer.start()
-    pending: list[tuple[Planned, float, Any]] = []
-    try:
-        began = time.monotonic()
-        for one in planned:
-            await asyncio.sleep(max(0.0, began + one.after - time.monotonic()))
-            record = one.record
-            sending = await producer.send(
-                record.topic, key=record.key, value=record.value, headers=list(record.headers)
-            )
-            pending.append((one, time.time(), sending))
-        return [_emitted(one, at, await sending) for one, at, sending in pending]
-    finally:
-        await producer.stop()
+    def __init__(self, connection: KafkaConnection, planned: Sequence[Planned]) -> None:
+        self._connection = connection
+        self._planned = planned
+        self.sent = 0
+
+    @property
+    def all(self) -> int:
+        """How many there are."""
+        return len(self._planned)
+
+    async def send(self) -> list[Emitted]:
+        """Send everything, each at its time; returns when all is acknowledged.
+
+        Raises KafkaError where a record could not be sent at all.
+        """
+        options = {**self._connection.client_options(), "request_timeout_ms": int(TRY_S * 1000)}
+        producer = AIOKafkaProducer(**options, acks="all", enable_idempotence=True)
+        await producer.start()
+        pending: list[tuple[Planned, float, Any]] = []
+        try:
+            began = time.monotonic()
+            for one in self._planned:
+                await asyncio.sleep(max(0.0, began + one.after - time.monotonic()))
+                record = one.record
+                sending = await producer.send(
+                    record.topic, key=record.key, value=record.value, headers=list(record.headers)
+                )
+                pending.append((one, time.time(), sending))
+                self.sent += 1
+            return [_emitted(one, at, await sending) for one, at, sending in pending]
+        finally:
+            await producer.stop()
 
 
 def _emitted(one: Planned, at: float, place: Any) -> Emitted:
