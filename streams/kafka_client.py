@@ -2,25 +2,34 @@
 
 import asyncio
 import ssl
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
-from aiokafka.client import AIOKafkaClient
+from aiokafka.abc import AbstractTokenProvider
+from aiokafka.conn import create_conn
 from aiokafka.errors import KafkaError
+from aiokafka.protocol.metadata import MetadataRequest
 
+from connectors.known_secrets import remember, remembered
+from connectors.redaction import cleared
+from streams.clock import SystemClock
+from streams.kafka_token import ClientToken, FileToken
 from streams.settings import Settings
 
 # A single look at one address: a broker that is there answers within milliseconds.
 CONNECT_S = 3.0
+# TLS and a login besides: slow on a broker that is just starting, else a matter of milliseconds.
+FIRST_WORDS_S = 10.0
 # Between two looks while waiting: short, since people and tests wait for it.
 LOOK_AGAIN_S = 0.2
 # A request other than a fetch; also how long a produced batch is tried before it is given back.
 REQUEST_TIMEOUT_MS = 30_000
 
 Security = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
-Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
 
 
 class KafkaConnection(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +47,11 @@ class KafkaConnection(msgspec.Struct, frozen=True, kw_only=True):
     ca_file: str | None = None
     cert_file: str | None = None
     key_file: str | None = None
+    token_file: str | None = None
+    token_url: str | None = None
+    client_id: str | None = None
+    client_secret_file: str | None = None
+    scope: str | None = None
 
     def servers(self) -> list[str]:
         """Each `host:port`, in the order given."""
@@ -56,7 +70,21 @@ class KafkaConnection(msgspec.Struct, frozen=True, kw_only=True):
         """The password, without the line end that editors add. May raise OSError."""
         if self.password_file is None:
             return None
-        return Path(self.password_file).read_text(encoding="utf-8").rstrip("\r\n")
+        password = Path(self.password_file).read_text(encoding="utf-8").rstrip("\r\n")
+        remember(password)
+        return password
+
+    def token_provider(self) -> AbstractTokenProvider | None:
+        """What gives tokens with OAUTHBEARER, else None. Raises OSError where its file is not."""
+        if self.sasl_mechanism != "OAUTHBEARER" or not self.security.startswith("SASL_"):
+            return None
+        if self.token_url is not None:
+            secret_file = self.client_secret_file or ""
+            Path(secret_file).stat()
+            url, client = self.token_url, self.client_id or ""
+            return ClientToken(url, client, secret_file, self.scope, SystemClock())
+        Path(self.token_file or "").stat()
+        return FileToken(self.token_file or "", SystemClock())
 
     def client_options(self) -> dict[str, Any]:
         """Keyword arguments that any aiokafka client takes. Reads secrets: not for logs."""
@@ -68,6 +96,7 @@ class KafkaConnection(msgspec.Struct, frozen=True, kw_only=True):
         }
         if self.security.startswith("SASL_"):
             options["sasl_mechanism"] = self.sasl_mechanism
+            options["sasl_oauth_token_provider"] = self.token_provider()
             options["sasl_plain_username"] = self.username
             options["sasl_plain_password"] = self.password()
         return options
@@ -84,6 +113,11 @@ def connection_of(settings: Settings) -> KafkaConnection:
         "ca_file": settings.kafka_ca_file,
         "cert_file": settings.kafka_cert_file,
         "key_file": settings.kafka_key_file,
+        "token_file": settings.kafka_token_file,
+        "token_url": settings.kafka_token_url,
+        "client_id": settings.kafka_client_id,
+        "client_secret_file": settings.kafka_client_secret_file,
+        "scope": settings.kafka_scope,
     }
     return msgspec.convert(given, KafkaConnection)
 
@@ -115,21 +149,23 @@ async def _look(connection: KafkaConnection) -> str | None:
     """What is wrong with every server, or None when one of them speaks Kafka with us."""
     trouble = "no server is named"
     for server in connection.servers():
-        refused = await _refused(server)
+        host, _, port = server.rpartition(":")
+        if not host or not port.isdigit():
+            trouble = f"{server}: is not host:port"
+            continue
+        refused = await _refused(host.strip("[]"), int(port))
+        refused = refused or await _spoken(connection, host.strip("[]"), int(port))
         if refused is None:
-            return await _spoken(connection)
+            return None
         trouble = f"{server}: {refused}"
     return trouble
 
 
-async def _refused(server: str) -> str | None:
+async def _refused(host: str, port: int) -> str | None:
     """A plain connection first: quiet and quick where the client library is neither."""
-    host, _, port = server.rpartition(":")
-    if not host or not port.isdigit():
-        return "is not host:port"
     try:
         async with asyncio.timeout(CONNECT_S):
-            _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+            _, writer = await asyncio.open_connection(host, port)
     except TimeoutError:
         return f"no connection within {CONNECT_S:.0f} s"
     except OSError as error:
@@ -138,12 +174,22 @@ async def _refused(server: str) -> str | None:
     return None
 
 
-async def _spoken(connection: KafkaConnection) -> str | None:
-    client = AIOKafkaClient(**connection.client_options())
+async def _spoken(connection: KafkaConnection, host: str, port: int) -> str | None:
+    """The first steps that every client takes: TLS, versions, login. None when all went well."""
+    options = connection.client_options()
+    del options["bootstrap_servers"]
     try:
-        await client.bootstrap()
-    except (KafkaError, OSError) as error:
-        return f"no answer to the first request ({type(error).__name__})"
-    finally:
-        await client.close()
-    return None
+        async with asyncio.timeout(FIRST_WORDS_S):
+            spoken = await create_conn(host, port, **options)
+            try:
+                cluster = await spoken.send(MetadataRequest([]))
+            finally:
+                spoken.close()
+    except TimeoutError:
+        return f"no answer within {FIRST_WORDS_S:.0f} s"
+    except (KafkaError, OSError, EOFError, struct.error) as error:
+        text = cleared(str(error), remembered())
+        return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    # A refused token is told in words that the client library takes for consent (RFC 7628 3.2.2);
+    # the broker then answers with nothing.
+    return None if cluster.brokers else "the login was refused"

@@ -11,8 +11,10 @@ import sys
 from datetime import UTC, datetime
 from typing import IO, Any, Final
 
+from connectors.known_secrets import remembered
 from connectors.redaction import cleared
 from streams.setting_values import without_password
+from streams.shown_text import as_json_shows, lines, one_line
 
 # Libraries that tell every step they take.
 QUIET: Final = ("faust", "mode", "aiokafka", "kafka", "alembic", "aiohttp")
@@ -64,7 +66,7 @@ class JsonLine(logging.Formatter):
         trace = _trace(self, record)
         if trace:
             fields["error"] = _safe(trace)
-        return json.dumps(fields, ensure_ascii=False, default=str)
+        return as_json_shows(json.dumps(fields, ensure_ascii=False, default=str))
 
 
 class TextLine(logging.Formatter):
@@ -73,11 +75,11 @@ class TextLine(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The line, without its end."""
         extras = {"action": getattr(record, "action", NO_ACTION), **_extras(record)}
-        named = " ".join(f"{name}={_one_line(_safe(str(value)))}" for name, value in extras.items())
-        message = _one_line(_safe(_message(record)))
+        named = " ".join(f"{name}={one_line(_safe(str(value)))}" for name, value in extras.items())
+        message = one_line(_safe(_message(record)))
         line = f"{_time(record)} {record.levelname:<7} {record.name}: {message}  {named}"
         trace = _trace(self, record)
-        return f"{line}\n{_safe(trace)}" if trace else line
+        return f"{line}\n{lines(_safe(trace))}" if trace else line
 
 
 def _worth_a_line(record: logging.LogRecord) -> bool:
@@ -107,7 +109,7 @@ def _plain(value: Any) -> Any:
 
 
 def _safe(text: str) -> str:
-    return cleared(without_password(text))
+    return cleared(without_password(text), remembered())
 
 
 def _one_line(text: str) -> str:

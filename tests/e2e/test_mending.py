@@ -32,6 +32,8 @@ def test_replayed_with_an_edit_it_is_applied_and_names_what_it_replaces(scene: S
     assert scene.cli(*words).code == 2, "nobody asks for it"
     why = ("--by", "kari", "--reason", "wrong code")
     dry = scene.asked(*words, *why, "--dry-run")
+    (group,) = dry.pop("groups")
+    assert (group["code"], group["count"]) == ("vat-code-unknown", 1)
     assert dry == {"replayed": [delivery], "refused": [], "dryRun": True}
     assert scene.booked(tenant, "1001") == []
     done = scene.asked(*words, *why)

@@ -7,6 +7,7 @@ one that the test before has left.
 import os
 import secrets
 import signal
+import sqlite3
 import time
 from collections.abc import Iterator
 
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.kafka
 
 DRAIN_S, PUBLISH_S = 5.0, 10.0  # SIGTERM waits for calls, then for what is to be published
 KAFKA_S = 60.0  # it waits for thirty seconds, and starts and ends on a busy machine
-SESSION_S = 30.0  # so long Kafka believes that a killed worker is there
+SESSION_S = 6.0  # so long Kafka believes that a killed worker is there
 BILLS = [str(number) for number in range(1, 9)]
 
 
@@ -37,14 +38,16 @@ class Lineage(Scene):
             self.worker = self.start_worker()
         return self.worker
 
-    def terminate(self) -> float:
+    def terminate(self, within_s: float = DEADLINE_S) -> float:
         """SIGTERM: the worker must exit with 0; seconds that it took."""
         worker, self.worker = self.running(), None
         started = time.monotonic()
         os.kill(worker.pid, signal.SIGTERM)
         # As a pair: 0 is not None.
         (code,) = self.wire.wait(
-            lambda: None if worker.exit_code is None else (worker.exit_code,), "the worker ends"
+            lambda: None if worker.exit_code is None else (worker.exit_code,),
+            "the worker ends",
+            within_s,
         )
         assert code == 0, self.log.read_text(encoding="utf-8")[-2000:]
         return time.monotonic() - started
@@ -52,7 +55,7 @@ class Lineage(Scene):
 
 PAIRS = {
     name: (Tenant(f"no-{name}", "sparebank1"), Tenant(f"is-{name}", "dkplus"))
-    for name in ("ended", "killed", "gone")
+    for name in ("ended", "locked", "killed", "gone")
 }
 
 
@@ -121,6 +124,27 @@ def test_terminated_it_lets_calls_end_and_the_next_one_goes_on(scene: Lineage) -
     for event in sent:
         scene.outcome(event, "applied")
     assert counts(scene, "ended") == [1] * 2 * len(BILLS)
+
+
+def test_terminated_it_ends_also_while_its_ledger_cannot_be_written(scene: Lineage) -> None:
+    """What was under way is written by the next one, from what is on disk and in the books."""
+    scene.running()
+    opened(scene, "locked")
+    slow(scene, 0.5)
+    sent = bills(scene, "locked")
+    scene.wire.wait(lambda: under_way(scene, "locked"), "some are booked")
+    path = scene.directory / "moment-sync.db"
+    lock = sqlite3.connect(path, isolation_level=None, timeout=KAFKA_S)
+    lock.execute("BEGIN IMMEDIATE")
+    try:
+        scene.terminate(within_s=KAFKA_S)
+    finally:
+        lock.close()
+    slow(scene, 0.0)
+    scene.running()
+    for event in sent:
+        scene.outcome(event, "applied")
+    assert counts(scene, "locked") == [1] * 2 * len(BILLS)
 
 
 def test_with_a_ledger_that_is_gone_all_is_read_again_and_nothing_is_booked_twice(

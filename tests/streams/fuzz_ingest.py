@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from connectors.integrations import DataType, Integration, System
 from schemas.wire import Record
 from streams.intake import LedgerIntake
+from streams.ledger.arrivals import Taken
 from streams.ledger.engine import Ledger
-from streams.ledger.intake import Taken
 from streams.ledger.schema import migrate
 from tests.schemas.fuzz import records
 from tests.schemas.samples import SAMPLE

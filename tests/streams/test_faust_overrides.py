@@ -126,6 +126,7 @@ class BareConsumer(Consumer):
         self.sought: list[Mapping[TP, int]] = []
         self.fetches: list[Mapping[TP, list[Any]]] = []
         self.flow_active = True
+        self.polls = 0
         self._position_epoch = 0
         self._seeking = asyncio.Lock()
         self._committed_offset: dict[TP, int | None] = {}
