@@ -22,9 +22,9 @@ class Reason(StrEnum):
     NOT_DEAD = "not-dead"
     IN_FLIGHT = "in-flight"
     IN_VAIN = "replayed-in-vain"
+    REPLAYED_SINCE = "replayed-since"
     EDIT_REFUSED = "edit-refused"
     SWITCHED_OFF = "switched-off"
-    OTHER_LANE = "other-lane"
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -58,9 +58,28 @@ def replay_refusal(
         return Refusal(reason=Reason.STALE, text=f"a newer state is {how}")
     if candidate.state is not State.DEAD:
         return Refusal(reason=Reason.NOT_DEAD, text=f"it is {candidate.state}, not dead")
-    if replays >= MOST_REPLAYS and not force:
-        return Refusal(reason=Reason.IN_VAIN, text=f"it was replayed {replays} times in vain")
-    return None
+    return vain_refusal(replays, force=force)
+
+
+def since_refusal(replays: int, known: int | None) -> Refusal | None:
+    """Why what was asked for is not done again; `known`: its replays when it was asked for.
+
+    A command may reach a ledger twice, under another id and with other deliveries: whoever breaks
+    a replay off and runs it again, with a canary this time, must not send anything twice.
+    """
+    if known is None or replays == known:
+        return None
+    return Refusal(reason=Reason.REPLAYED_SINCE, text="it was replayed since this was asked for")
+
+
+def vain_refusal(replays: int, *, force: bool) -> Refusal | None:
+    """Why what was replayed so often is not replayed once more, or None."""
+    if replays < MOST_REPLAYS or force:
+        return None
+    return Refusal(
+        reason=Reason.IN_VAIN,
+        text=f"it was replayed {replays} times in vain: look at its story first, then --force",
+    )
 
 
 def discard_refusal(state: State) -> Refusal | None:

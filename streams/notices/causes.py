@@ -25,6 +25,17 @@ TRACKED: Final = frozenset({OutcomeKind.DEAD, OutcomeKind.BLOCKED, OutcomeKind.R
 # Holds that are no row of the ledger: that they are over is seen by what goes through again.
 UNWRITTEN_HOLDS: Final = frozenset({FailureCode.BREAKER_OPEN, FailureCode.SWITCHED_OFF})
 
+# Codes of letters that never became a delivery.
+OF_LETTERS: Final = frozenset(
+    {
+        FailureCode.EVENT_UNREADABLE,
+        FailureCode.EVENT_INVALID,
+        FailureCode.EVENT_TYPE_UNKNOWN,
+        FailureCode.EVENT_ID_REUSED,
+        FailureCode.COMPANY_UNKNOWN,
+    }
+)
+
 # What a person mends, by code: failures that differ in these are different causes. Of a code that
 # is not named, all failures of one integration are one cause.
 _MAKES_THE_CAUSE: Final[dict[FailureCode, tuple[str, ...]]] = {

@@ -6,17 +6,19 @@ Everything that came from outside is made one line of printable text, cut, and, 
 import html
 import unicodedata
 from collections.abc import Iterator, Mapping
+from datetime import date
 from typing import Final
 
 import msgspec
 
 from connectors.redaction import cleared
+from schemas.catalogue.by_hand import field_word
 from schemas.catalogue.catalogue import render, system_name
 from schemas.catalogue.shape import Words
 from schemas.events import EntityType
 from schemas.failures import Change, Failure
 from schemas.outcomes import OutcomeKind
-from streams.notices.causes import Cause, Detail, Say
+from streams.notices.causes import OF_LETTERS, Cause, Detail, Say
 from streams.notices.words import EN, WORDS, NoticeWords
 
 LISTED_MOST = 50  # named one by one; a longer list is read by nobody
@@ -39,15 +41,17 @@ _SOLVED_COLOUR: Final = "#067647"
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What a notice is made of. `listed`: at most `LISTED_MOST`; `counts`: all of them, by type.
 
-    `waiting`: how many deliveries a hold keeps.
+    `waiting`: how many deliveries a hold keeps. `lasting`: since when the oldest is open, and when
+    the topics will have its event no more, where that is soon.
     """
 
     cause: Cause
     say: Say
     language: str
-    counts: Mapping[EntityType, int] = {}
+    counts: Mapping[EntityType | None, int] = {}
     listed: tuple[Detail, ...] = ()
     waiting: int = 0
+    lasting: tuple[date, date] | None = None
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,7 +84,10 @@ def compose(facts: Facts) -> Page:
     about = words.about.format(integration=line(cause.integration), company=line(cause.company))
     footer = [about if cause.code is None else f"{about}, {cause.code.value}"]
     if cause.kind is OutcomeKind.DEAD and not solved:
-        command = f"moment-sync deadletters list --integration {line(cause.integration)}"
+        whose = f"--integration {line(cause.integration)}"
+        if cause.code in OF_LETTERS:  # which belong to no integration
+            whose = f"--company {line(cause.company)}"
+        command = f"moment-sync deadletters list {whose}"
         code = f" --code {cause.code.value}" if cause.code is not None else ""
         footer.append(words.facts.format(command=command + code))
     footer.append(words.why_you)
@@ -116,7 +123,7 @@ def _heading(facts: Facts, words: NoticeWords, system: str) -> str:
     if facts.say is Say.SOLVED:
         if held:
             return words.solved_hold.format(system=system)
-        counts = dict.fromkeys(cause.entity_types, 0)
+        counts: dict[EntityType | None, int] = dict.fromkeys(cause.entity_types, 0)
         what = _many(max(cause.mended, 1), counts, words)
         return words.solved.format(what=what, system=system)
     what = "" if held else _what(facts, words)
@@ -139,9 +146,9 @@ def _what(facts: Facts, words: NoticeWords) -> str:
     return _many(many, facts.counts, words)
 
 
-def _many(many: int, counts: Mapping[EntityType, int], words: NoticeWords) -> str:
-    kinds = list(counts)
-    forms = words.nouns[kinds[0]] if len(kinds) == 1 else words.several_kinds
+def _many(many: int, counts: Mapping[EntityType | None, int], words: NoticeWords) -> str:
+    only = next(iter(counts)) if len(counts) == 1 else None
+    forms = words.several_kinds if only is None else words.nouns[only]
     return f"{many} {forms[0] if words.is_one(many) else forms[1]}"
 
 
@@ -168,7 +175,7 @@ def _troubled(facts: Facts, words: NoticeWords, system: str) -> Iterator[Section
         yield Section(
             title=words.to_do,
             paragraphs=(words.by_hand.format(system=system),),
-            items=tuple(_changes(detail, words) for detail in facts.listed),
+            items=tuple(_changes(detail, facts.language, words) for detail in facts.listed),
             after=_rest(facts, words),
         )
         return
@@ -194,6 +201,9 @@ def _troubled(facts: Facts, words: NoticeWords, system: str) -> Iterator[Section
         if facts.waiting >= WAITING_SHOWN_MOST:
             what = words.at_least.format(what=what)
         yield Section(paragraphs=(words.waiting.format(what=what),))
+    if facts.lasting is not None:
+        since, until = facts.lasting
+        yield Section(paragraphs=(words.lasting.format(since=since, until=until),))
 
 
 def _solved(facts: Facts, words: NoticeWords) -> Iterator[Section]:
@@ -236,16 +246,16 @@ def _item(detail: Detail, facts: Facts, words: NoticeWords, *, apart: bool) -> s
     return f"{name}: {_told(detail.failure, facts, detail).text}"
 
 
-def _changes(detail: Detail, words: NoticeWords) -> str:
-    listed = "; ".join(_change(change) for change in detail.changes)
+def _changes(detail: Detail, language: str, words: NoticeWords) -> str:
+    listed = "; ".join(_change(change, language) for change in detail.changes)
     return f"{_name(detail, words)}: {listed}" if listed else _name(detail, words)
 
 
-def _change(change: Change) -> str:
+def _change(change: Change, language: str) -> str:
     before, after = (
         line(value, CHANGE_LENGTH_MAX) if value else "-" for value in (change.from_, change.to)
     )
-    return f"{line(change.field)}: {before} → {after}"
+    return f"{line(field_word(change.field, language=language))}: {before} → {after}"
 
 
 # --- forms -----------------------------------------------------------------------------------

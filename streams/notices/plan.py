@@ -1,5 +1,6 @@
 """When a cause is told, told again, or told as solved. Pure."""
 
+import math
 from enum import StrEnum
 
 import msgspec
@@ -19,10 +20,18 @@ CLOCKS_DIFFER_S = 60.0  # between hosts; what lies further ahead comes from a cl
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """How a cause is now. `over`: nobody is in its trouble; `mended`: and that is good news."""
+    """How a cause is now. `over`: nobody is in its trouble; `mended`: and that is good news.
+
+    `oldest_at`: when the oldest came that is in its trouble, in seconds since 1970.
+    """
 
     over: bool
     mended: bool = False
+    oldest_at: float | None = None
+
+    def lasts(self, now: float, lasting_s: float) -> bool:
+        """Whether it has lasted for so long that the topics will soon have its events no more."""
+        return self.oldest_at is not None and now - self.oldest_at >= lasting_s
 
 
 class Rest(StrEnum):
@@ -32,10 +41,18 @@ class Rest(StrEnum):
     CLOSE = "close"
 
 
-def decide(cause: Cause, standing: Standing, *, now: float, window_s: float) -> Say | Rest:
+def decide(
+    cause: Cause,
+    standing: Standing,
+    *,
+    now: float,
+    window_s: float,
+    lasting_s: float = math.inf,
+) -> Say | Rest:
     """What is to be done about a cause now, in seconds since 1970.
 
-    What ends before its window does is not told at all, but for what is to be done by hand.
+    What ends before its window does is not told at all, but for what is to be done by hand. What
+    has been open for `lasting_s` is told of daily.
     """
     if standing.over:
         return Say.SOLVED if cause.told and standing.mended else Rest.CLOSE
@@ -44,7 +61,8 @@ def decide(cause: Cause, standing: Standing, *, now: float, window_s: float) -> 
             return Rest.NOTHING
         return Say.AGAIN if cause.told else Say.FIRST
     reminded = cause.told_at is not None and cause.kind is not OutcomeKind.MANUAL
-    if reminded and _since(cause.told_at or 0.0, now) >= _reminder_pause(cause):
+    pause = REMINDER_S if standing.lasts(now, lasting_s) else _reminder_pause(cause)
+    if reminded and _since(cause.told_at or 0.0, now) >= pause:
         return Say.REMINDER
     return Rest.NOTHING
 

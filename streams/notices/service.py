@@ -6,7 +6,9 @@ Message-ID. Whatever fails here is tried again with growing pauses and holds up 
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
 from typing import Protocol
@@ -19,6 +21,7 @@ from schemas.outcomes import OutcomeKind
 from streams.ledger.engine import Ledger, LedgerClosedError
 from streams.ledger.notice_causes import Closed, Gather, Told, close, end, gather, mark_told
 from streams.ledger.notices import Seen, Stand, Things, look, stands, things
+from streams.ledger.pruning import alarm_age_s
 from streams.notices.causes import Cause, Say
 from streams.notices.compose import LISTED_MOST, Facts, Page, as_text, compose
 from streams.notices.mail import build, recipient_of, sender_of
@@ -56,6 +59,7 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
     sender: Address
     group: str
     window_s: float
+    kept_s: float = math.inf  # how long the input topics keep an event
     retry_first_s: float = RETRY_FIRST_S
     retry_most_s: float = RETRY_MOST_S
 
@@ -68,6 +72,7 @@ def way_of(settings: Settings, host: str) -> Way:
         sender=sender_of(settings.smtp_from, server.user if server is not None else None, host),
         group=settings.group,
         window_s=settings.notice_window_s,
+        kept_s=settings.topic_retention_s,
     )
 
 
@@ -83,7 +88,10 @@ class Notices:
         partitions: int,
         clock: Clock,
         integrations: Callable[[], Mapping[str, Integration]],
+        noticed: Callable[[str], None] = lambda _: None,
     ) -> None:
+        """`noticed` is told of each notice: `sent`, `logged` or `failed`."""
+        self._noticed = noticed
         self._ledger = ledger
         self._way = way
         self._owner = owner
@@ -145,15 +153,28 @@ class Notices:
         if stand.ended:
             await self._ledger.submit(end, cause.cause_pk)
             return
-        doing = decide(cause, stand.standing, now=now, window_s=self._way.window_s)
+        doing = decide(
+            cause,
+            stand.standing,
+            now=now,
+            window_s=self._way.window_s,
+            lasting_s=alarm_age_s(self._way.kept_s),
+        )
         if doing is Rest.CLOSE:
             await self._ledger.submit(close, Closed(cause=cause, now=now))
         elif isinstance(doing, Say) and not self._pausing(cause):
-            await self._say(cause, doing)
+            await self._say(cause, doing, self._lasting(stand, now))
+
+    def _lasting(self, stand: Stand, now: float) -> tuple[date, date] | None:
+        since, kept = stand.standing.oldest_at, self._way.kept_s
+        if since is None or not stand.standing.lasts(now, alarm_age_s(kept)):
+            return None
+        days = (datetime.fromtimestamp(at, UTC).date() for at in (since, since + kept))
+        return next(days), next(days)
 
     async def _look(self) -> Seen:
         owner, partitions = self._owner, self._partitions
-        set_up = frozenset(self._integrations())
+        set_up = self._integrations()
         return await self._ledger.read(lambda c: look(c, owner, partitions, set_up))
 
     def _gathering(self) -> Gather:
@@ -171,18 +192,21 @@ class Notices:
 
     # -- one notice -----------------------------------------------------------------------------
 
-    async def _say(self, cause: Cause, say: Say) -> None:
+    async def _say(self, cause: Cause, say: Say, lasting: tuple[date, date] | None) -> None:
         found = await self._ledger.read(lambda c: things(c, cause, LISTED_MOST))
         nobody = not found.counts and cause.kind is not OutcomeKind.HELD
         if nobody and say is not Say.SOLVED:
             return  # mended since it was looked at
         integration = self._integrations().get(cause.integration)
-        page = compose(self._facts(cause, say, found, integration))
+        facts = self._facts(cause, say, found, integration)
+        page = compose(msgspec.structs.replace(facts, lasting=lasting))
         if integration is None or self._way.post is None:
             _log_notice(cause, say, page)
+            self._noticed("logged")
         else:
             failed = await self._hand_over(self._way.post, cause, page, integration)
             self._note_pause(cause, failed)
+            self._noticed("sent" if failed is None else "failed")
             if failed is not None:
                 return
             log.info(

@@ -44,6 +44,7 @@ class NoticeWords(msgspec.Struct, frozen=True, kw_only=True):
     and_more: str
     at_least: str
     waiting: str
+    lasting: str
     nothing_left: str
     goes_on: str
     by_hand: str
@@ -77,6 +78,8 @@ EN: Final = NoticeWords(
     and_more="and {many} more",
     at_least="at least {what}",
     waiting="Waiting: {what}. Nothing is lost.",
+    lasting="The oldest has been open since {since}. From {until} on it is kept in one place only: "
+    "mend it before that day, or have it discarded.",
     nothing_left="Nothing is left of this: what was stopped has been transferred, replaced by a "
     "newer version, or discarded. It was about:",
     goes_on="What waited is transferred by itself, oldest first. It was about:",
@@ -111,6 +114,8 @@ NB: Final = NoticeWords(
     and_more="og {many} til",
     at_least="minst {what}",
     waiting="På vent: {what}. Ingenting går tapt.",
+    lasting="Det eldste har stått åpent siden {since}. Fra {until} er det bare lagret ett sted: "
+    "Rett feilen før den dagen, eller be om at det forkastes.",
     nothing_left="Ingenting gjenstår av dette: Det som stoppet opp, er overført, erstattet av en "
     "nyere versjon eller forkastet. Det gjaldt:",
     goes_on="Det som ventet, overføres av seg selv, eldste først. Det gjaldt:",
@@ -145,6 +150,8 @@ IS: Final = NoticeWords(
     and_more="og {many} til viðbótar",
     at_least="að minnsta kosti {what}",
     waiting="Í bið: {what}. Ekkert glatast.",
+    lasting="Það elsta hefur beðið síðan {since}. Frá {until} er það aðeins geymt á einum stað: "
+    "lagfærðu þetta fyrir þann dag eða láttu hafna því.",
     nothing_left="Ekkert er eftir af þessu: það sem stöðvaðist hefur verið flutt, nýrri útgáfa "
     "komið í staðinn eða því verið hafnað. Þetta snerist um:",
     goes_on="Það sem beið flyst af sjálfu sér, það elsta fyrst. Þetta snerist um:",

@@ -53,7 +53,7 @@ def resume(integration: str, by: str | None, reason: str | None, as_json: bool) 
     this accepts the one in force: everything is looked up in these books before it is written.
     """
     settings = _checked(integration)
-    data = CommandData(by=by or _login(), reason=reason, integration=integration)
+    data = CommandData(by=by or login(), reason=reason, integration=integration)
     detail = asyncio.run(_carry_out(settings, CommandKind.RESUME, integration, data))
     was = (detail.get("failure") or {}).get("code")
     if as_json:
@@ -89,7 +89,7 @@ def resync(
     settings = _checked(integration)
     since = None if invoices_from is None else invoices_from.date()
     data = CommandData(
-        by=by or _login(), reason=reason, integration=integration, invoices_from=since
+        by=by or login(), reason=reason, integration=integration, invoices_from=since
     )
     asyncio.run(_carry_out(settings, CommandKind.RESYNC, integration, data))
     if as_json:
@@ -104,7 +104,8 @@ def _checked(integration: str) -> Settings:
     return settings
 
 
-def _login() -> str:
+def login() -> str:
+    """The name of whoever runs the command, as far as the system knows it."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # a container's user often has no name

@@ -17,6 +17,7 @@ from schemas.catalogue.catalogue import render
 from streams.clock import SystemClock
 from streams.connecting import Connections
 from streams.ledger.recorded import books_of, how_many
+from streams.limits import limits_of
 from streams.ops import checking
 from streams.ops import console_output as out
 from streams.ops.asking import Asker, BooksAwayError
@@ -174,8 +175,7 @@ def _chosen(settings: Settings, name: str | None) -> Sequence[Integration]:
 
 def _settle_s(settings: Settings, system: System) -> float:
     """How long a booking may take to be seen in the books (design section 6)."""
-    sparebank1 = system is System.SPAREBANK1
-    return settings.sparebank1_settle_s if sparebank1 else settings.dkplus_settle_s
+    return limits_of(system, settings).settle_s
 
 
 def _ledger_if_any(settings: Settings) -> LedgerView | None:

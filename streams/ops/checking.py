@@ -6,11 +6,10 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
-from connectors.dkplus import inspection as dkplus
 from connectors.inspection import Flaw, FlawKind, Needs, NeedsSoFar
-from connectors.integrations import DataType, Integration, Language, System
-from connectors.port import Flow
-from connectors.sparebank1 import inspection as sparebank1
+from connectors.integrations import DataType, Integration, Language
+from connectors.port import Flow, Hold
+from connectors.systems import SYSTEMS, load
 from schemas.catalogue.catalogue import render, system_name
 from schemas.codec import Event, decode
 from schemas.events import EntityType
@@ -26,10 +25,6 @@ EVENTS_READ_MAX: Final = 10_000
 EVENTS_A_QUERY: Final = 500
 
 Inspect = Callable[[Integration, Needs, datetime], Flow]
-INSPECTIONS: Final[dict[System, Inspect]] = {
-    System.SPAREBANK1: sparebank1.inspect,
-    System.DKPLUS: dkplus.inspect,
-}
 
 _MAILBOX: Final = re.compile(
     r"[^\s@.]+(?:\.[^\s@.]+)*@(?:[^\W_](?:[\w-]*[^\W_])?\.)+[^\W\d_][\w-]*[^\W_]"
@@ -86,8 +81,14 @@ def _newest(
 async def findings_of(asker: Asker, needs: Needs, now: datetime) -> list[dict[str, Any]]:
     """Inspect one integration. Raises `BooksAwayError` where its books do not answer."""
     integration = asker.integration
-    inspect = INSPECTIONS[integration.system]
-    found = await asker.ask(lambda: inspect(integration, needs, now))
+    target = SYSTEMS[integration.system].inspect
+    found: Any = ()
+    if target:
+        inspect: Inspect = load(target)
+        found = await asker.ask(lambda: inspect(integration, needs, now))
+    else:  # whether its books can be reached at all
+        identified = await asker.identify()
+        found = identified if isinstance(identified, Hold) else ()
     flaws = (
         found if isinstance(found, tuple) else (Flaw(kind=FlawKind.COMPANY, failure=found.failure),)
     )

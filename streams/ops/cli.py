@@ -4,6 +4,14 @@ Each command lives in a module that is loaded when it is called, so that `--help
 whose module is not there is not offered.
 """
 
+# This comes first: a signal may come while the rest is loaded.
+import sys
+
+from streams.ops import early_end
+
+if sys.argv[1:2] == ["worker"]:
+    early_end.listen()
+
 import importlib
 import importlib.util
 import logging
@@ -12,7 +20,7 @@ from typing import Final
 import click
 import msgspec
 
-from streams import log_output
+from streams import crash_output, log_output
 from streams.ops.command_base import example
 
 
@@ -65,17 +73,24 @@ COMMANDS: Final[dict[str, LazyCommand]] = {
     "resume": LazyCommand("streams.ops.acts:resume", "End the hold of an integration now."),
     "resync": LazyCommand("streams.ops.acts:resync", "Bring over the last known state in order."),
     "verify": LazyCommand("streams.ops.books:verify", "Our ledger against the books."),
+    "forget": LazyCommand(
+        "streams.ops.forget:forget", "Erase what the ledger holds of a customer or company."
+    ),
+    "console": LazyCommand("streams.ops.console:console", "The console in the browser, alone."),
     "simulate": LazyCommand(
         "streams.ops.simulate:simulate", "A simulated accounting system, to try things out."
     ),
     "chaos": LazyCommand(
         "streams.ops.chaos.command:chaos", "Kill what can be killed, then check the history."
     ),
+    "soak": LazyCommand(
+        "streams.ops.soak.command:soak", "Steady load and faults for an hour: does anything grow?"
+    ),
     "simulation": LazyCommand(
         "streams.simulation.command:simulation", "The pure core through random histories."
     ),
     "benchmark": LazyCommand(
-        "streams.ops.benchmark.command:benchmark", "Measure, each case beside its peers."
+        "benchmarks.command:benchmark", "Measure, each case beside its peers."
     ),
 }
 
@@ -127,6 +142,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; ends the process."""
+    crash_output.listen()
     cli(prog_name="moment-sync")
 
 

@@ -8,8 +8,10 @@ from typing import IO, Any, Final, TypeVar
 import click
 
 from connectors.integrations import Integration
+from connectors.known_secrets import remember
 from streams.integrations_file import Integrations, IntegrationsError
 from streams.integrations_file import read as read_integrations
+from streams.setting_values import passwords_in
 from streams.settings import Settings, SettingsError
 from streams.settings import load as load_settings
 
@@ -54,9 +56,12 @@ def json_option(function: Function) -> Function:
 def settings_in_force(environ: Mapping[str, str] | None = None) -> Settings:
     """The settings of this process. Ends the command (2) with every refusal where one is wrong."""
     try:
-        return load_settings(os.environ if environ is None else environ)
+        settings = load_settings(os.environ if environ is None else environ)
     except SettingsError as error:
         raise CommandEnds(Exit.WRONG, str(error)) from None
+    for password in passwords_in(settings.ledger):
+        remember(password)
+    return settings
 
 
 def integrations_in_force(

@@ -14,22 +14,27 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from streams.shown_text import as_json_shows, lines, one_line
+
 _GAP: Final = "  "  # between two columns where there is no terminal
 
 
 def document(value: Any) -> None:
-    """One JSON document on one line of stdout. Takes structs, decimals (as strings) and times."""
-    click.echo(msgspec.json.encode(value))
+    """One JSON document on one line of stdout. Takes structs, decimals (as strings) and times.
+
+    What steers a terminal is escaped as JSON escapes it: the document is the same.
+    """
+    click.echo(as_json_shows(msgspec.json.encode(value).decode()))
 
 
 def say(text: str) -> None:
     """Words on stderr: what is waited for, what went wrong."""
-    click.echo(text, err=True)
+    click.echo(lines(text), err=True)
 
 
 def text(line: str) -> None:
     """Words on stdout for people."""
-    click.echo(line)
+    click.echo(lines(line))
 
 
 def on_terminal() -> bool:
@@ -39,12 +44,7 @@ def on_terminal() -> bool:
 
 def harmless(value: object) -> str:
     """One line of printable text: what steers a terminal is shown as an escape."""
-    found = "" if value is None else str(value)
-    if found.isprintable():
-        return found
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in found
-    )
+    return one_line("" if value is None else str(value))
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

@@ -75,6 +75,11 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
         """Whether any of them was given."""
         return any(value is not None for value in msgspec.structs.astuple(self))
 
+    @property
+    def nothing(self) -> str:
+        """What is said where none of the dead is meant."""
+        return "nothing is dead that fits" if self.anything else "nothing is dead"
+
     def filter(self, view: LedgerView) -> Filter:
         """The filter for the ledger; `--text` is looked for in the words that a person sees."""
         text = self.text

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, TypeVar
 
@@ -15,9 +16,9 @@ from schemas.lane import lane_key
 from streams.core.replays import Reason, Refusal, discard_refusal
 from streams.core.states import State
 from streams.ledger.dead import all_dead
-from streams.ledger.queries import where_is
 from streams.ledger.replays import UNKNOWN, Asked, Judged, judge
 from streams.ops import console_output as out
+from streams.ops.canary import is_through, settled
 from streams.ops.command_base import (
     CommandEnds,
     Exit,
@@ -26,16 +27,18 @@ from streams.ops.command_base import (
     settings_in_force,
 )
 from streams.ops.dead_filters import Wanted, filter_options
+from streams.ops.dead_hints import unknown
 from streams.ops.edit_options import read_edits, refuse_bad_paths
 from streams.ops.ledger_view import LedgerView
-from streams.ops.orders import LOOK_S, Came, Order, Post, plan, refuse_bad, results
+from streams.ops.mend_course import Course, Part
+from streams.ops.mend_told import VERBS, Done, tell, together
+from streams.ops.orders import Came, Post, refuse_bad
 from streams.ops.reach import kafka_within_reach
 from streams.topics import TopicNames
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-# An attempt, the wait after an unanswered write and both look-ups of it, with room to spare.
-CANARY_WAIT_S: Final = 1_800.0
+BROKEN_OFF: Final = 130  # as shells have it of what SIGINT ended
 
 
 class Mend(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,7 +87,9 @@ def _shared(function: Function) -> Function:
 )
 @_shared
 @click.option("--edit", "edits", multiple=True, metavar="PATH=VALUE", help="Mend a member first.")
-@click.option("--canary", is_flag=True, help="Replay the oldest alone, and wait until it settles.")
+@click.option(
+    "--canary", is_flag=True, help="The oldest alone first; the others if it gets into the books."
+)
 @click.option("--force", is_flag=True, help="Also what was replayed in vain five times.")
 def replay(
     delivery_ids: Sequence[str],
@@ -95,7 +100,9 @@ def replay(
     """Replay dead deliveries, by id or by filter: the event, or its edited whole, goes again.
 
     Everything is checked before anything is sent. What is not dead, is booked, or has a newer
-    state is refused, and the exit code is then 1. Broken off and run again, nothing goes twice.
+    state is refused, and the exit code is then 1; so it is where a canary does not get through,
+    and then nothing more is sent. Live events go on beside: of one integration no more than some
+    dozens wait to be sent at a time. Broken off and run again, nothing goes twice.
     """
     wanted, rest = _split(options)
     mend = Mend(kind=CommandKind.REPLAY, edit=read_edits(edits), **rest)
@@ -132,23 +139,38 @@ def _run(mend: Mend, ids: Sequence[str], wanted: Wanted, *, everything: bool) ->
         raise CommandEnds(Exit.WRONG, "name deliveries or a filter, not both")
     refuse_bad(mend.kind, msgspec.structs.replace(mend.base, deliveries=("any",)))
     view = LedgerView(settings_in_force())
-    chosen = tuple(dict.fromkeys(ids)) or _chosen(view, wanted)
+    chosen = tuple(dict.fromkeys(name.strip() for name in ids)) or _chosen(view, wanted)
     judged = _judged(view, mend, chosen)
     _refuse_bad_edits(mend, judged)
-    refused = [_refused(one) for one in judged if one.refusal is not None]
-    if any(one.refusal is UNKNOWN for one in judged):
-        _tell(mend, Came(refused=tuple(r for r in refused if r["reason"] == Reason.UNKNOWN)))
-        raise CommandEnds(Exit.WRONG, "nothing was done: the ledger does not know every id")
-    go = [one for one in judged if one.refusal is None]
-    if mend.canary:
-        left, go = len(go) - 1, go[:1]
-        if left > 0:
-            out.say(f"{left} more fit; run the same without --canary once it is well")
+    _refuse_unknown(view, mend, judged)
+    go = [one for one in judged if one.refusal is None or (one.still and not mend.dry_run)]
+    going = {one.delivery_id for one in go}
+    refused = tuple(_refused(one) for one in judged if one.delivery_id not in going)
     if mend.dry_run:
         came = Came(done=tuple(one.delivery_id for one in go))
-    else:
-        came = asyncio.run(_send(view, mend, go)) if go else Came()
-    _finish(view, mend, msgspec.structs.replace(came, refused=(*refused, *came.refused)))
+        _finish(mend, Done(came=came, groups=_groups(go)), refused)
+        return
+    sending = Sending(view, mend)
+    try:
+        done = asyncio.run(sending.run(go)) if go else Done()
+    except KeyboardInterrupt:
+        _tell_broken_off(mend, sending)
+        raise click.exceptions.Exit(BROKEN_OFF) from None
+    _finish(mend, done, refused)
+
+
+def _refuse_unknown(view: LedgerView, mend: Mend, judged: Iterable[Judged]) -> None:
+    """One id that nobody knows stops all of it, before anything is sent."""
+    found = tuple(
+        unknown(view, one.delivery_id) for one in judged if one.refusal is not None and _nobody(one)
+    )
+    if found:
+        tell(mend.kind, Done(came=Came(refused=found)), dry_run=mend.dry_run, as_json=mend.as_json)
+        raise CommandEnds(Exit.WRONG, "nothing was done: the ledger does not know every id")
+
+
+def _nobody(one: Judged) -> bool:
+    return one.delivery is None and one.letter is None
 
 
 def _chosen(view: LedgerView, wanted: Wanted) -> tuple[str, ...]:
@@ -168,7 +190,7 @@ def _judged(view: LedgerView, mend: Mend, ids: Sequence[str]) -> list[Judged]:
     judged = view.ask(query)
     if mend.kind is CommandKind.REPLAY:
         return judged
-    return [msgspec.structs.replace(one, refusal=_not_discarded(one)) for one in judged]
+    return [msgspec.structs.replace(one, refusal=_not_discarded(one), still=None) for one in judged]
 
 
 def _not_discarded(one: Judged) -> Refusal | None:
@@ -201,108 +223,86 @@ def _key(one: Judged) -> bytes:
 # --- sending ---------------------------------------------------------------------------------
 
 
-async def _send(view: LedgerView, mend: Mend, go: Sequence[Judged]) -> Came:
-    connection = await kafka_within_reach(view.settings)
-    most = MAX_DELIVERIES
-    if mend.rate is not None:
-        most = max(1, min(MAX_DELIVERIES, int(mend.rate)))
-    pairs = [(_key(one), one.delivery_id) for one in go]
-    waves = plan(view, mend.kind, pairs, mend.base, most)
-    if mend.rate is not None:
-        waves = [[order] for wave in waves for order in wave]
-    done: list[str] = []
-    refused: list[dict[str, Any]] = []
-    opened: list[str] = []
-    pending: list[str] = []
-    loop = asyncio.get_running_loop()
-    due = loop.time()
-    names = TopicNames(view.settings.topic_prefix)
-    async with Post(connection, names) as post:
-        with out.progress(f"{mend.kind.value}ing", len(pairs)) as advance:
-            for wave in waves:
-                await asyncio.sleep(max(0.0, due - loop.time()))
-                await post.send(wave)
-                came = await results(view, wave)
-                done += came.done
-                refused += came.refused
-                opened += came.opened
-                pending += came.pending
-                size = _size(wave)
-                advance(size)
-                due = max(due, loop.time() - 1.0) + (size / mend.rate if mend.rate else 0.0)
-                if came.pending:
-                    break
-    reached = {*done, *pending, *(one["deliveryId"] for one in refused)}
-    pending += [name for _, name in pairs if name not in reached]
-    return Came(
-        done=tuple(done), refused=tuple(refused), opened=tuple(opened), pending=tuple(pending)
+class Sending:
+    """One replay or discard on its way: the canary first, where one is asked for."""
+
+    def __init__(self, view: LedgerView, mend: Mend) -> None:
+        self._view = view
+        self._mend = mend
+        self.done = 0
+
+    async def run(self, go: Sequence[Judged]) -> Done:
+        """Send them and see what becomes of each. Ends the command (3) where that is not to be."""
+        settings = self._view.settings
+        connection = await kafka_within_reach(settings)
+        async with Post(connection, TopicNames(settings.topic_prefix)) as post:
+            if not self._mend.canary:
+                return Done(came=await self._send(post, go))
+            first = await self._send(post, go[:1])
+            found = await settled(self._view, first) if first.done else []
+            if not is_through(found):
+                left = tuple(one.delivery_id for one in go[1:])
+                return Done(came=first, canary=found, not_sent=left)
+            if len(go) > 1:
+                out.say(f"the canary is {found[0].state}: now the other {len(go) - 1}")
+            rest = await self._send(post, go[1:]) if go[1:] else Came()
+        return Done(came=together(first, rest), canary=found)
+
+    async def _send(self, post: Post, go: Sequence[Judged]) -> Came:
+        course = Course(self._view, post, self._mend.kind, self._mend.base, self._mend.rate)
+        with out.progress(f"{self._mend.kind.value}ing", len(go)) as advance:
+
+            def further(many: int) -> None:
+                self.done += many
+                advance(many)
+
+            return await course.run([_part(one) for one in go], further)
+
+
+def _part(one: Judged) -> Part:
+    return Part(
+        key=_key(one),
+        delivery_id=one.delivery_id,
+        replays=one.replays,
+        integration=one.delivery.integration if one.delivery is not None else None,
     )
 
 
-def _size(wave: Iterable[Order]) -> int:
-    return sum(len(order.data.deliveries) for order in wave)
+def _tell_broken_off(mend: Mend, sending: Sending) -> None:
+    verb = VERBS[mend.kind]
+    out.say(
+        f"broken off: {sending.done} were {verb}, and what is on its way will be; running the same "
+        "again does nothing twice"
+    )
 
 
 # --- telling ---------------------------------------------------------------------------------
 
-_VERBS: Final = {CommandKind.REPLAY: "replayed", CommandKind.DISCARD: "discarded"}
+
+def _groups(go: Iterable[Judged]) -> list[dict[str, Any]]:
+    """What would go, counted by cause."""
+    counts: Counter[tuple[str, str, str | None]] = Counter()
+    for one in go:
+        known = one.delivery or one.letter
+        if known is not None and known.failure is not None:
+            failure = known.failure
+            where = one.delivery.integration if one.delivery is not None else None
+            counts[failure.code.value, failure.failure_class.value, where] += 1
+    return [
+        {"code": code, "class": klass, "integration": integration, "count": many}
+        for (code, klass, integration), many in counts.most_common()
+    ]
 
 
-def _finish(view: LedgerView, mend: Mend, came: Came) -> None:
-    canary = None
-    if mend.canary and came.done and not mend.dry_run:
-        canary = asyncio.run(_settled(view, came))
-    _tell(mend, came, canary)
+def _finish(mend: Mend, done: Done, refused: tuple[dict[str, Any], ...]) -> None:
+    came = msgspec.structs.replace(done.came, refused=(*refused, *done.came.refused))
+    whole = msgspec.structs.replace(done, came=came)
+    tell(mend.kind, whole, dry_run=mend.dry_run, as_json=mend.as_json)
     if came.pending:
         raise CommandEnds(
             Exit.AWAY,
-            f"no worker has carried out {len(came.pending)} of them within 30 seconds; what was "
-            "sent will be once one runs, and running the same again does nothing twice",
+            f"{came.why} ({len(came.pending)} of them); running the same again does nothing twice",
         )
-    failed = canary is not None and any(one["state"] == State.DEAD.value for one in canary)
-    if came.refused or failed:
+    stopped = mend.canary and not mend.dry_run and came.done and not is_through(whole.canary)
+    if came.refused or stopped or whole.not_sent:
         raise click.exceptions.Exit(Exit.FOUND)
-
-
-async def _settled(view: LedgerView, came: Came) -> list[dict[str, Any]]:
-    """Wait until the canary, or what its letter opened, has settled."""
-    ids = came.opened or came.done
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + CANARY_WAIT_S
-    told = ""
-    while True:
-        found = await asyncio.to_thread(view.ask, lambda connection: where_is(connection, ids))
-        if all(one.settled for one in found):
-            return [
-                {"deliveryId": one.delivery_id, "state": one.state.value, "code": one.failure_code}
-                for one in found
-            ]
-        now = ", ".join(sorted({one.state.value for one in found if not one.settled}))
-        if now != told and now not in {"ready", "sending"}:
-            out.say(f"the canary is {now}")
-            told = now
-        if loop.time() >= deadline:
-            raise CommandEnds(Exit.AWAY, f"the canary is still {now} after half an hour")
-        await asyncio.sleep(LOOK_S)
-
-
-def _tell(mend: Mend, came: Came, canary: list[dict[str, Any]] | None = None) -> None:
-    verb = _VERBS[mend.kind]
-    if mend.as_json:
-        found: dict[str, Any] = {
-            verb: list(came.done),
-            "refused": list(came.refused),
-            "dryRun": mend.dry_run,
-        }
-        if came.pending:
-            found["pending"] = list(came.pending)
-        if canary is not None:
-            found["canary"] = canary
-        out.document(found)
-        return
-    would = "would be " if mend.dry_run else ""
-    out.text(f"{len(came.done)} {would}{verb}, {len(came.refused)} refused")
-    for one in came.refused:
-        out.text(out.harmless(f"{one['deliveryId']}  {one['reason']}: {one['text']}"))
-    for one in canary or ():
-        out.text(out.harmless(f"canary {one['deliveryId']} is {one['state']} {one['code'] or ''}"))

@@ -4,10 +4,12 @@ from typing import Any, Final
 
 import click
 
-from streams.ledger.dead import BadCursorError, Dead, all_dead, dead_page
+from streams.ledger.dead import BadCursorError, Dead, dead_page
+from streams.ledger.dead_counts import Group, dead_groups
 from streams.ledger.letters import load_letters
+from streams.ledger.mend_queries import all_said
 from streams.ledger.rows import StoredDelivery
-from streams.ledger.story import story_of_delivery
+from streams.ledger.story import line_of, story_of_delivery
 from streams.ops import console_output as out
 from streams.ops.command_base import (
     CommandEnds,
@@ -17,10 +19,11 @@ from streams.ops.command_base import (
     settings_in_force,
 )
 from streams.ops.dead_filters import Wanted, filter_options
+from streams.ops.dead_hints import unknown
 from streams.ops.dead_mending import discard, replay
 from streams.ops.dead_tail import tail
 from streams.ops.ledger_view import LedgerView, at
-from streams.ops.stories import lines, tell_lines
+from streams.ops.stories import lines, shown_line, tell_lines
 
 PAGE: Final = 1_000  # of the dead in one list, unless asked otherwise
 MOST_A_PAGE: Final = 10_000
@@ -66,7 +69,7 @@ def list_(limit: int, after: str | None, as_json: bool, **wanted: Any) -> None:
         out.document(found if page.next is None else {**found, "next": page.next})
         return
     if not shown:
-        out.text("nothing is dead that fits" if Wanted(**wanted).anything else "nothing is dead")
+        out.text(Wanted(**wanted).nothing)
         return
     out.table(
         ("delivery", "since", "integration", "entity", "code", "text"),
@@ -92,9 +95,16 @@ def list_(limit: int, after: str | None, as_json: bool, **wanted: Any) -> None:
 def histogram(as_json: bool, **wanted: Any) -> None:
     """Count what is dead by code, class and integration, the most first."""
     view = LedgerView(settings_in_force())
-    groups = view.ask(lambda connection: _groups(view, connection, Wanted(**wanted)))
+    found = Wanted(**wanted)
+    groups = [
+        _shown(view, group)
+        for group in view.ask(lambda connection: dead_groups(connection, found.filter(view)))
+    ]
     if as_json:
         out.document({"groups": groups})
+        return
+    if not groups:
+        out.text(found.nothing)
         return
     out.table(
         ("count", "code", "class", "integration", "oldest", "newest", "text of the newest"),
@@ -113,29 +123,16 @@ def histogram(as_json: bool, **wanted: Any) -> None:
     )
 
 
-def _groups(view: LedgerView, connection: Any, wanted: Wanted) -> list[dict[str, Any]]:
-    newest: dict[tuple[str, str, str | None], Dead] = {}
-    oldest: dict[tuple[str, str, str | None], float] = {}
-    counts: dict[tuple[str, str, str | None], int] = {}
-    for dead in all_dead(connection, wanted.filter(view)):
-        key = (dead.failure.code.value, dead.failure.failure_class.value, dead.integration)
-        counts[key] = counts.get(key, 0) + 1
-        oldest[key] = min(oldest.get(key, dead.last_failed_at), dead.last_failed_at)
-        if key not in newest or dead.last_failed_at >= newest[key].last_failed_at:
-            newest[key] = dead
-    ranked = sorted(counts, key=lambda key: (-counts[key], key[0], key[2] or ""))
-    return [
-        {
-            "code": key[0],
-            "class": key[1],
-            "integration": key[2],
-            "count": counts[key],
-            "oldest": at(oldest[key]),
-            "newest": at(newest[key].last_failed_at),
-            "text": view.shown(newest[key])["text"],
-        }
-        for key in ranked
-    ]
+def _shown(view: LedgerView, group: Group) -> dict[str, Any]:
+    return {
+        "code": group.code,
+        "class": group.klass,
+        "integration": group.integration,
+        "count": group.count,
+        "oldest": at(group.oldest_at),
+        "newest": at(group.newest_at),
+        "text": view.shown(group.newest)["text"],
+    }
 
 
 @deadletters.command("show", epilog=example("moment-sync deadletters show 7d1c…  --json"))
@@ -148,8 +145,7 @@ def show(delivery_id: str, as_json: bool) -> None:
     if found is None:
         raise CommandEnds(
             Exit.WRONG,
-            f"the ledger knows no delivery or letter {delivery_id}; `moment-sync deadletters "
-            "list` shows what is dead",
+            f"{delivery_id}: {unknown(view, delivery_id)['text']}",
         )
     if as_json:
         out.document(found)
@@ -175,12 +171,13 @@ def _one(view: LedgerView, connection: Any, delivery_id: str) -> dict[str, Any] 
             delivery_id=delivery_id,
             failure=one.failure,
             company=one.company,
-            last_failed_at=one.received_at,
+            replays=one.replays,
+            last_failed_at=one.last_failed_at or one.received_at,
         )
     )
     return {
         "deadletter": {**shown, "state": one.state, "original": _original(one.record)},
-        "story": [],
+        "story": [shown_line(line_of(said)) for said in all_said(connection, [delivery_id])],
     }
 
 

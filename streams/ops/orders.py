@@ -26,7 +26,7 @@ from schemas.commands import (
 )
 from streams.clock import SystemClock
 from streams.kafka_client import KafkaConnection
-from streams.ledger.queries import command_states, last_said, said_about
+from streams.ledger.queries import Said, command_states, last_said, said_about
 from streams.ops.command_base import WAIT_S, CommandEnds, Exit
 from streams.ops.ledger_view import LedgerView
 from streams.topics import COMMANDS, TopicNames
@@ -46,12 +46,16 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Came(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of commands. `pending`: deliveries whose command nobody has carried out yet."""
+    """What became of commands.
+
+    `pending`: deliveries whose command nobody has carried out yet, or that was not sent; `why`.
+    """
 
     done: tuple[str, ...] = ()
     refused: tuple[dict[str, Any], ...] = ()
     opened: tuple[str, ...] = ()  # deliveries of letters that were replayed
     pending: tuple[str, ...] = ()
+    why: str | None = None
 
 
 class Post:
@@ -133,10 +137,12 @@ def plan(
     ids: Sequence[tuple[bytes, str]],
     base: CommandData,
     most: int = MAX_DELIVERIES,
+    replays: Mapping[str, int] | None = None,
 ) -> list[list[Order]]:
     """Commands for deliveries (key, id), in waves: within one, each is of another lane.
 
-    `base` holds all but the deliveries. The order of a lane's deliveries is kept.
+    `base` holds all but the deliveries; `replays`: how often each was replayed, so that none is
+    replayed for the same reason twice. The order of a lane's deliveries is kept.
     """
     newest = view.ask(lambda connection: last_said(connection, [name for _, name in ids]))
     lanes: dict[bytes, list[str]] = {}
@@ -146,7 +152,8 @@ def plan(
     for key, names in lanes.items():
         for turn, first in enumerate(range(0, len(names), most)):
             part = tuple(names[first : first + most])
-            data = msgspec.structs.replace(base, deliveries=part)
+            known = tuple(replays[name] for name in part) if replays else ()
+            data = msgspec.structs.replace(base, deliveries=part, replays=known)
             order = Order(id=order_id(kind, data, newest), key=key, kind=kind, data=data)
             if turn == len(turns):
                 turns.append([])
@@ -161,6 +168,7 @@ def order_id(kind: CommandKind, data: CommandData, newest: Mapping[str, int]) ->
         "deliveries": [[name, newest.get(name, 0)] for name in data.deliveries],
         "edit": data.edit,
         "force": data.force,
+        "replays": data.replays,
     }
     text = msgspec.json.encode(asked, order="deterministic")
     return hashlib.blake2b(text, digest_size=16).hexdigest()
@@ -176,26 +184,26 @@ def refuse_bad(kind: CommandKind, data: CommandData) -> None:
 async def results(view: LedgerView, orders: Sequence[Order]) -> Came:
     """Wait until all were carried out, or nothing of them has moved for 30 seconds."""
     left = await until_done(view, [order.id for order in orders])
+    said: list[Said] = []
+    for order in orders:
+        if order.id not in left:
+            said += await asyncio.to_thread(_said, view, order)
+    pending = (name for order in orders if order.id in left for name in order.data.deliveries)
+    return msgspec.structs.replace(word_of(said), pending=tuple(pending))
+
+
+def word_of(said: Iterable[Said]) -> Came:
+    """What the audit's words about commands come to."""
     done: list[str] = []
     opened: list[str] = []
     refused: list[dict[str, Any]] = []
-    for order in orders:
-        if order.id in left:
-            continue
-        for said in await asyncio.to_thread(_said, view, order):
-            if said.what in {"refused", "failed"}:
-                refused.append({"deliveryId": said.delivery_id, **_refusal(said.detail)})
-            else:
-                done.append(said.delivery_id or "")
-                opened += said.detail.get("opened", ())
-    return Came(
-        done=tuple(done),
-        refused=tuple(refused),
-        opened=tuple(opened),
-        pending=tuple(
-            name for order in orders if order.id in left for name in order.data.deliveries
-        ),
-    )
+    for one in said:
+        if one.what in {"refused", "failed"}:
+            refused.append({"deliveryId": one.delivery_id, **_refusal(one.detail)})
+        else:
+            done.append(one.delivery_id or "")
+            opened += one.detail.get("opened", ())
+    return Came(done=tuple(done), refused=tuple(refused), opened=tuple(opened))
 
 
 def _said(view: LedgerView, order: Order) -> Any:

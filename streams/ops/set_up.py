@@ -7,15 +7,16 @@ What is heavy to load (Kafka, Faust, the ledger) is loaded by the command that n
 import asyncio
 import logging
 import os
-import signal
-import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from streams import log_output
+from streams.clock import SystemClock
 from streams.ops import console_output as out
+from streams.ops import early_end
 from streams.ops.command_base import (
     CommandEnds,
     Exit,
@@ -27,6 +28,7 @@ from streams.ops.command_base import (
 from streams.settings import Settings, describe
 
 if TYPE_CHECKING:
+    from streams.ledger.restored import Restored
     from streams.topics import TopicsReport
 
 log = logging.getLogger(__name__)
@@ -45,9 +47,7 @@ def worker(ctx: click.Context) -> None:
     It refuses to start (2) where settings, integrations, topics or ledger are not as they must
     be, and ends with 3 where Kafka or the ledger cannot be reached within 30 seconds.
     """
-    # Until the worker itself listens, there is nothing to drain: ending is done at once.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: sys.exit(Exit.DONE))
+    early_end.listen()
     settings = settings_in_force()
     log_output.set_up(settings.log)
     integrations = integrations_in_force(settings)
@@ -141,6 +141,52 @@ def ledger_migrate(as_json: bool) -> None:
         out.text(f"the ledger was brought to {applied[-1]} ({len(applied)} steps)")
     else:
         out.text("the ledger is up to date")
+
+
+@ledger.command("restored", epilog=example("moment-sync ledger restored"))
+@json_option
+def ledger_restored(as_json: bool) -> None:
+    """Say that a copy was put in the ledger's place: the books know more than it does.
+
+    Nothing is sent until the books have settled, and for 90 days every booking and creation is
+    looked up first. A worker finds out by itself only where events were read since the copy was
+    made; so say it after every restore, before the workers start. Safe to repeat.
+    """
+    settings = settings_in_force()
+    names = frozenset(one.id for one in integrations_in_force(settings).integrations)
+    from streams.ledger.restored import LOOK_UP_AFTER_RESTORE_S, Restored
+    from streams.ledger.rules import Moment
+    from streams.ledger.schema import problems
+    from streams.ops.reach import ledger_within_reach
+
+    ledger_within_reach(settings.ledger)
+    wrong = problems(settings.ledger)
+    if wrong is not None:
+        raise CommandEnds(Exit.WRONG, wrong)
+    clock = SystemClock()
+    now = Moment(wall=clock.now().timestamp(), elapsed=clock.elapsed(), boot=clock.boot_id)
+    settle_s = max(settings.sparebank1_settle_s, settings.dkplus_settle_s)
+    restored = Restored(now=now, settle_s=settle_s, integrations=names)
+    asyncio.run(_say_restored(settings.ledger, restored))
+    if as_json:
+        until = clock.now() + timedelta(seconds=LOOK_UP_AFTER_RESTORE_S)
+        out.document({"lookUpUntil": until, "quietSeconds": settle_s})
+    else:
+        out.text(
+            f"nothing is sent for {settle_s:g} s; then bookings and creations are looked up first"
+        )
+
+
+async def _say_restored(url: str, restored: "Restored") -> None:
+    from streams.ledger.engine import Ledger
+    from streams.ledger.restored import mark_restored
+
+    ledger = Ledger(url)
+    ledger.start()
+    try:
+        await ledger.submit(mark_restored, restored)
+    finally:
+        await ledger.stop()
 
 
 # --- config ----------------------------------------------------------------------------------

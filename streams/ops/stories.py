@@ -16,10 +16,11 @@ _FIRST: Final = ("integration", "outcome", "state", "verdict", "kind", "id", "by
 
 def lines(story: Story) -> list[dict[str, Any]]:
     """A story as documents show it: `at`, `what`, and what is known of it."""
-    return [_line(line) for line in story.lines]
+    return [shown_line(line) for line in story.lines]
 
 
-def _line(line: Line) -> dict[str, Any]:
+def shown_line(line: Line) -> dict[str, Any]:
+    """One line of a story as documents show it."""
     known = {name: value for name, value in line.facts.items() if value is not None}
     return {"at": at(line.at), "what": line.what, **known}
 
@@ -40,7 +41,7 @@ def _facts(line: Mapping[str, Any]) -> str:
         named.append(str(failure.get("text") or failure.get("code")))
     named += [
         f"{name} {msgspec.json.encode(line[name]).decode()}"
-        for name in ("waitsFor", "reference", "edit", "refusal")
+        for name in ("waitsFor", "waitedFor", "reference", "edit", "refusal")
         if name in line
     ]
     return " · ".join(named)[:SHOWN_CHARACTERS]

@@ -7,28 +7,32 @@ goes through the books, the second through the ledger for what the first did not
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from connectors.books_reading import BooksReader, Facts, Page, Seen
-from connectors.dkplus.books_reading import DkPlusBooks
 from connectors.integrations import DATA_TYPE, Integration, System
 from connectors.port import Found, Hold, Identity, Refused
-from connectors.sparebank1.books_reading import SpareBank1Books
+from connectors.systems import SYSTEMS, load
 from schemas.catalogue.catalogue import system_name
 from schemas.events import EntityType
 from schemas.failures import Change
 from streams.ledger import recorded
 from streams.ledger.recorded import Recorded
 from streams.ops.asking import Asker, BooksAwayError
+from streams.ops.command_base import CommandEnds, Exit
 from streams.ops.verify_sides import Ask, Bookings, Entities, Marks, Series, Source, Span
 from streams.ops.verify_words import WORDS, Code
 
-READERS: Final[dict[System, BooksReader]] = {
-    System.SPAREBANK1: SpareBank1Books(),
-    System.DKPLUS: DkPlusBooks(),
-}
-
 Finding = dict[str, Any]
+
+
+def _reader_of(system: System) -> BooksReader:
+    """Whatever reads the books of a system. Ends the command (2) where nothing does."""
+    target = SYSTEMS[system].books
+    if not target:
+        raise CommandEnds(Exit.WRONG, f"the connector of {system} cannot read books for verify")
+    reader: BooksReader = load(target)()
+    return reader
 
 
 class Verification:
@@ -45,7 +49,7 @@ class Verification:
     ) -> None:
         self.asker = asker
         self.integration: Integration = asker.integration
-        self.reader = READERS[self.integration.system]
+        self.reader = _reader_of(self.integration.system)
         self.ask = ask
         self.span = span
         self.settled_before = settled_before

@@ -1,5 +1,6 @@
 """A real SMTP server on loopback, and a worker's notices that hand over to it."""
 
+import math
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -106,7 +107,9 @@ def post_to(port: int, user: str | None = None, password_file: str | None = None
     return SmtpPost(server, password_file, "worker.example")
 
 
-def notices_of(stage: Stage, post: Post | None, owner: str = "w1") -> Notices:
+def notices_of(
+    stage: Stage, post: Post | None, owner: str = "w1", kept_s: float = math.inf
+) -> Notices:
     return Notices(
         ledger=stage.ledger,
         way=Way(
@@ -114,6 +117,7 @@ def notices_of(stage: Stage, post: Post | None, owner: str = "w1") -> Notices:
             sender=sender_of("moment-sync@sync.example", None, "worker.example"),
             group="moment-sync",
             window_s=WINDOW_S,
+            kept_s=kept_s,
         ),
         owner=owner,
         partitions=PARTITIONS,

@@ -48,7 +48,7 @@ def detail(number: str, what: Failure | None = None) -> Detail:
 
 
 def page_of(one: Cause, *details: Detail, say: Say = Say.FIRST, language: str = "en") -> Page:
-    counts = {EntityType.INVOICE: len(details)} if details else {}
+    counts: dict[EntityType | None, int] = {EntityType.INVOICE: len(details)} if details else {}
     return compose(
         Facts(cause=one, say=say, language=language, counts=counts, listed=tuple(details))
     )

@@ -143,6 +143,12 @@ def test_a_dry_run_says_what_would_go_and_what_not(place: Place) -> None:
     )
     assert len(found["replayed"]) == 3
     assert (found["refused"], found["dryRun"]) == ([], True)
+    (group,) = found["groups"]
+    assert (group["code"], group["integration"], group["count"]) == (
+        "account-unknown",
+        "fjord-sb1",
+        3,
+    )
     assert len(place.ask("deadletters", "list")["deadletters"]) == 3, "nothing was done"
 
 
@@ -172,6 +178,22 @@ def test_an_unknown_id_stops_all_of_it(place: Place) -> None:
         ("nobody", "unknown")
     ]
     assert found["replayed"] == []
+
+
+@pytest.mark.parametrize("command", ["replay", "discard", "show"])
+def test_an_unknown_id_is_answered_with_what_may_have_been_meant(
+    place: Place, command: str
+) -> None:
+    place.play(three_dead)
+    first, *_ = (one["deliveryId"] for one in place.ask("deadletters", "list")["deadletters"])
+    by = [] if command == "show" else ["--by", "kari"]
+    slip = first[:-1] + ("0" if first[-1] != "0" else "1")
+    for wrong in (slip, first[:8], first.upper() + "0"):
+        found = place.invoke("deadletters", command, wrong, *by)
+        assert found.exit_code == Exit.WRONG
+        assert f"did you mean {first}" in found.output, wrong
+    found = place.invoke("deadletters", command, "nothing like it", *by)
+    assert "deadletters list" in found.output
 
 
 def test_a_path_that_cannot_be_edited_is_refused_with_those_that_can(place: Place) -> None:

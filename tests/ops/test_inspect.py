@@ -92,9 +92,9 @@ def test_a_story_is_told_in_order_of_time(place: Place) -> None:
         "integrations": [{"integration": "fjord-sb1", "inBooks": False, "reference": None}],
     }
     whats = [line["what"] for line in found["story"]]
-    assert whats == ["event", "delivery", "attempt", "outcome"]
+    assert whats == ["event", "delivery", "released", "attempt", "outcome"]
     assert [line["at"] for line in found["story"]] == sorted(line["at"] for line in found["story"])
-    attempt, outcome = found["story"][2:]
+    attempt, outcome = found["story"][3:]
     assert attempt["exchanges"][0]["target"] == "/api/x"
     assert outcome["failure"]["code"] == "account-unknown"
     shown = place.invoke("show", "c-1001", "invoice", "1001").stdout
@@ -117,6 +117,26 @@ def test_a_story_names_the_parent_that_is_waited_for_and_the_reference_in_the_bo
     booked = place.ask("show", "c-1001", "invoice", "7")
     assert booked["entity"]["integrations"][0]["reference"]["number"] == "128-2026"
     assert "booked" in [line["what"] for line in booked["story"]]
+
+
+def test_a_story_says_what_was_waited_for_also_when_it_is_over(place: Place) -> None:
+    async def story(stage: Stage) -> None:
+        await stage.take(i=invoice("7", "100050"))
+        await stage.worker.claim_all()
+        stage.go_on(90)
+        await stage.take(c=customer("100050"), j=invoice("8", "100050"))
+        await stage.worker.deliver("c")
+        await stage.worker.tick()
+        stage.go_on(1)
+        await stage.worker.deliver("i", "j")
+
+    place.play(story)
+    told = place.ask("show", "c-1001", "invoice", "7")["story"]
+    (released,) = (line for line in told if line["what"] == "released")
+    assert (released["waitedFor"], released["parkedSeconds"]) == ("customer/100050", 90.0)
+    assert "customer/100050" in place.invoke("show", "c-1001", "invoice", "7").stdout
+    other = place.ask("show", "c-1001", "customer", "100050")["story"]
+    assert "released" not in [line["what"] for line in other]
 
 
 def test_what_the_ledger_does_not_know_has_an_empty_story(place: Place) -> None:

@@ -93,7 +93,7 @@ def test_an_edit_is_carried_out_and_a_discard_too(town: Town) -> None:
     town.play(story)
 
 
-def test_a_canary_goes_alone_and_its_end_is_told(town: Town) -> None:
+def test_a_canary_goes_first_and_the_others_only_where_it_got_through(town: Town) -> None:
     async def story(stage: Stage) -> None:
         await three_dead(stage)
         ask = ("deadletters", "replay", "--entity", "invoice/1001", "--by", "kari", "--canary")
@@ -104,12 +104,18 @@ def test_a_canary_goes_alone_and_its_end_is_told(town: Town) -> None:
             ("dead", "account-unknown")
         ]
         everything = ("deadletters", "replay", "--all", "--by", "kari", "--canary")
+        async with working(stage, town.kafka, town.names, settle=refused(REFUSAL)) as read:
+            code, found, _ = await town.run(*everything)
+            assert (code, len(read)) == (Exit.FOUND, 1), "nothing more was sent"
+        assert (len(found["replayed"]), len(found["notSent"])) == (1, 2)
+        assert not found["canaryApplied"]
+        assert sorted(stage.states().values()) == ["applied", "dead", "dead", "dead"]
         async with working(stage, town.kafka, town.names, settle=applied()):
             code, found, told = await town.run(*everything)
         assert code == Exit.DONE
-        assert len(found["replayed"]) == 1
+        assert len(found["replayed"]) == 3
         assert [one["state"] for one in found["canary"]] == ["applied"]
-        assert "2 more fit" in told
+        assert "now the other 2" in told
 
     town.play(story)
 
@@ -140,7 +146,8 @@ def test_a_replay_that_was_broken_off_sends_the_same_command_again(town: Town) -
         view = LedgerView(load({**environ, "MOMENT_SYNC_KAFKA": town.kafka.bootstrap}))
         dead = [(b"c-1001/100042", stage.delivery(name).delivery_id) for name in ("i", "j")]
         data = CommandData(by="kari")
-        waves = await asyncio.to_thread(plan, view, CommandKind.REPLAY, dead, data)
+        none = dict.fromkeys((name for _, name in dead), 0)
+        waves = await asyncio.to_thread(plan, view, CommandKind.REPLAY, dead, data, 32, none)
         async with Post(town.kafka, town.names) as post:
             await post.send(waves[0])
         async with asyncio.TaskGroup() as group:
@@ -154,6 +161,54 @@ def test_a_replay_that_was_broken_off_sends_the_same_command_again(town: Town) -
         sent = {dict(record.headers)["ce_id"] for record in read}
         assert sent == {waves[0][0].id.encode()}
         assert {stage.delivery(name).replays for name in ("i", "j")} == {1}
+
+    town.play(story)
+
+
+def test_broken_off_in_the_middle_and_run_again_nothing_goes_twice(town: Town) -> None:
+    async def story(stage: Stage) -> None:
+        numbers = {f"c{n}": str(100100 + n) for n in range(12)}
+        await stage.take(**{name: customer(number) for name, number in numbers.items()})
+        await kill(stage, *numbers)
+        settings = town.place.settings(KAFKA=town.kafka.bootstrap, TOPIC_PREFIX=town.names.prefix)
+        words = ("deadletters", "replay", "--all", "--by", "kari", "--rate", "4")
+        async with working(stage, town.kafka, town.names, settle=refused(REFUSAL)) as read:
+            with started(town.place.directory, *words, **settings) as process:
+                async with asyncio.timeout(60):
+                    for _ in iter(lambda: len(read) >= 3, True):
+                        await asyncio.sleep(0.02)
+                code, err = await asyncio.to_thread(end, process, signal.SIGINT)
+            assert code == 130
+            assert "nothing twice" in err
+            broken_off = {name for name in numbers if stage.delivery(name).replays}
+            assert 3 <= len(broken_off) < 12
+            ids = [stage.delivery(name).delivery_id for name in numbers if name not in broken_off]
+            code, found, _ = await town.run("deadletters", "replay", *ids, "--by", "kari")
+            assert (code, sorted(found["replayed"])) == (Exit.DONE, sorted(ids))
+        assert {stage.delivery(name).replays for name in numbers} == {1}
+
+    town.play(story)
+
+
+def test_a_letter_that_still_is_none_is_counted_by_the_worker_and_told(town: Town) -> None:
+    """The worker's set-up decides, not that of the machine that the command is run on."""
+
+    async def story(stage: Stage) -> None:
+        stage.integrations = {}
+        await stage.take(c=customer())
+        (row,) = stage.rows("SELECT letter_id FROM letters")
+        ask = ("deadletters", "replay", row.letter_id, "--by", "kari")
+        async with working(stage, town.kafka, town.names):
+            code, found, _ = await town.run(*ask)
+            assert (code, found["refused"][0]["reason"]) == (Exit.FOUND, "company-unknown")
+        shown = town.place.ask("deadletters", "show", row.letter_id)
+        assert shown["deadletter"]["replays"] == 1
+        assert [line["what"] for line in shown["story"]] == ["refused"]
+        stage.integrations = {SB1.id: SB1}
+        async with working(stage, town.kafka, town.names):
+            code, found, _ = await town.run(*ask)
+        assert (code, found["replayed"]) == (Exit.DONE, [row.letter_id])
+        assert stage.states() == {"c": "ready"}
 
     town.play(story)
 
