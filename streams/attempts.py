@@ -1,6 +1,6 @@
 """One attempt, one look-up, one question: a runner's call with the ledger on both sides of it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from random import Random
 
 import msgspec
@@ -51,7 +51,10 @@ class Performer:
         settings: Settings,
         clock: Clock,
         random: Random,
+        attempted: Callable[[Settlement], None] = lambda _: None,
     ) -> None:
+        """`attempted` is told of every attempt and look-up that has ended."""
+        self._attempted = attempted
         self._ledger = ledger
         self._runners = runners
         self._settings = settings
@@ -175,7 +178,8 @@ class Performer:
     def _job(self, claimed: Claimed) -> Job:
         delivery, row = claimed.delivery, claimed.row
         # A replay follows a mending: what was read before it says nothing.
-        waited_s = 0.0 if delivery.replays else self.now().wall - delivery.received_at
+        asked_at = delivery.last_failed_at if delivery.replays else delivery.received_at
+        waited_s = self.now().wall - (asked_at or delivery.received_at)
         return Job(
             delivery_id=delivery.delivery_id,
             integration=claimed.integration,
@@ -221,7 +225,9 @@ class Performer:
             "hold_probe_max_s": self._settings.hold_probe_max_s,
             **facts,
         }
-        return Settlement(**values)  # type: ignore[arg-type]  # one row of facts, checked by use
+        settlement = Settlement(**values)  # type: ignore[arg-type]  # checked by use
+        self._attempted(settlement)
+        return settlement
 
 
 def _known(row: EntityRow) -> Reference | None:

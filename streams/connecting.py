@@ -1,27 +1,28 @@
 """What it takes to reach the accounting systems, put together: HTTP, credentials, runners."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Self
 from urllib.parse import urlsplit
 
+from connectors.attempts import Exchange
 from connectors.credentials import TokenCredentials
-from connectors.dkplus.connector import DkPlus
-from connectors.http import HttpSession
+from connectors.http import HttpSender, HttpSession
 from connectors.integrations import Integration, System
 from connectors.port import Clock, Connector
 from connectors.reference_cache import ReferenceCache
 from connectors.runner import Runner
 from connectors.secrets import SecretStore
-from connectors.sparebank1.connector import SpareBank1
+from connectors.systems import SYSTEMS, load
 from streams.clock import new_id
+from streams.limits import limits_of
 from streams.settings import Settings
 
 HTTPS_PORT, HTTP_PORT = 443, 80
 
 
 def make_connectors() -> dict[System, Connector]:
-    """Every connector that there is. A new one is registered here and nowhere else."""
-    return {System.SPAREBANK1: SpareBank1(), System.DKPLUS: DkPlus()}
+    """Every connector that is registered (`connectors/systems.py`)."""
+    return {system: load(one.connector)() for system, one in SYSTEMS.items()}
 
 
 class Connections:
@@ -33,18 +34,26 @@ class Connections:
         settings: Settings,
         environ: Mapping[str, str],
         clock: Clock,
+        heard: Callable[[Integration, Exchange], None] = lambda _whose, _what: None,
+        through: Callable[[HttpSender], HttpSender] = lambda sender: sender,
     ) -> None:
+        """`heard` is told of every call that has ended; `through` may wrap what sends them."""
         self.connectors = make_connectors()
         self._http = HttpSession(*_hosts(integrations))
-        self._credentials = TokenCredentials(self._http, SecretStore(environ), clock, new_id)
+        sender = through(self._http)
+        self._credentials = TokenCredentials(
+            sender, SecretStore(environ, clock.elapsed), clock, new_id
+        )
         self._cache = ReferenceCache(clock)
-        deadlines = {
-            System.SPAREBANK1: settings.sparebank1_timeout_s,
-            System.DKPLUS: settings.dkplus_timeout_s,
-        }
         self.runners: dict[System, Runner] = {
             system: Runner(
-                connector, self._http, self._credentials, self._cache, clock, deadlines[system]
+                connector,
+                sender,
+                self._credentials,
+                self._cache,
+                clock,
+                limits_of(system, settings).timeout_s,
+                heard,
             )
             for system, connector in self.connectors.items()
         }

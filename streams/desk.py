@@ -39,6 +39,8 @@ class Desk:
         self.work = asyncio.Event()
         self.clock_work = asyncio.Event()
         self.sending: set[int] = set()  # ordinals whose attempt is not written down yet
+        self.lasting = 0  # deliveries open for longer than topics keep events, by the daily look
+        self.pruning_stopped = False  # since the wall clock has jumped
         self.stopping = False
         self.tasks: set[asyncio.Task[None]] = set()
 

@@ -9,7 +9,7 @@ from schemas.lane import lane_key, partition_of
 from schemas.wire import Record
 from streams.book_rules import same_content
 from streams.intake import read_event
-from streams.ledger.intake import NewEvent
+from streams.ledger.arrivals import NewEvent
 
 
 class LiveDirectory:

@@ -21,13 +21,15 @@ from streams.core.conclude import What
 from streams.core.states import OPEN, State
 from streams.desk import Desk
 from streams.holding import Holding
+from streams.ledger.arrivals import Taken
 from streams.ledger.claim import claim_operation
 from streams.ledger.engine import Ledger, LedgerClosedError
-from streams.ledger.intake import Taken
 from streams.ledger.lanes import Take, Wait, take_lanes
+from streams.ledger.restored import Restored
 from streams.ledger.rules import Moment, Rules
 from streams.ledger.settle import Settled, settle_operation
 from streams.ledger.work import Claim, Claimed, Want
+from streams.limits import longest
 from streams.settings import Settings
 from streams.tenants import Tenant
 
@@ -72,6 +74,11 @@ class Dispatcher:
         self.applied = 0
 
     @property
+    def desk(self) -> Desk:
+        """What is under way, for those who look on."""
+        return self._desk
+
+    @property
     def lanes(self) -> int:
         """How many lanes this worker owns."""
         return len(self._desk.active)
@@ -94,6 +101,7 @@ class Dispatcher:
         )
         self._desk.active.clear()
         self._desk.active.update(owned.epochs)
+        self._desk.tenants.own(len(owned.epochs), self._desk.partitions)
         if owned.in_doubt:
             log.info(
                 "%d writes of a former owner are in doubt and will be looked up",
@@ -131,9 +139,18 @@ class Dispatcher:
             self._sought = True
             self._desk.wake_all()
 
-    def restored(self) -> None:
-        """The ledger is behind the books: what was just booked may not be seen yet, so wait."""
-        self._quiet_until = self._desk.clock.elapsed() + self._longest().settle
+    def restored(self) -> Restored:
+        """The ledger is behind the books: what was just booked may not be seen yet, so wait.
+
+        Returns what is to be written of it, for all workers.
+        """
+        settle = self._longest().settle
+        self._quiet_until = self._desk.clock.elapsed() + settle
+        return Restored(
+            now=self._desk.now(),
+            settle_s=settle,
+            integrations=frozenset(self._desk.tenants.by_id),
+        )
 
     def woken(self, taken: Taken) -> None:
         """Ingest has written something down."""
@@ -171,22 +188,34 @@ class Dispatcher:
             await self._desk.work.wait()
             self._desk.work.clear()
             while not self._desk.stopping:
-                wants = self._wants()
-                if not wants or not await self._claim_once(wants):
+                wants, more = self._wants()
+                if not wants or not (await self._claim_once(wants) or more):
                     break
 
-    def _wants(self) -> tuple[Want, ...]:
+    def _wants(self) -> tuple[tuple[Want, ...], bool]:
+        """Who may take how much now, and whether some were not asked for want of slots.
+
+        No more is asked for than can start: what is read and not started is read again.
+        """
         if not self._desk.active:
-            return ()
+            return (), False
         slots = self._desk.settings.in_flight - self.in_flight
         now = self._desk.now()
         turn = self._desk.tenants.in_turn()
+        share = max(1, slots // len(turn)) if turn else 0
+        full, left = slots <= 0, False
         wants = []
         for tenant in turn:
-            want = self._want(tenant, slots, len(turn) > 1, now)
+            if slots <= 0 and tenant.hold is None:
+                left = not full
+                continue
+            if slots > 0:
+                self._desk.tenants.asked(tenant)
+            want = self._want(tenant, min(slots, share), len(turn) > 1, now)
             if want is not None:
                 wants.append(want)
-        return tuple(wants)
+                slots -= want.sends
+        return tuple(wants), left
 
     def _want(self, tenant: Tenant, slots: int, others: bool, now: Moment) -> Want | None:
         known = self._holding.identified(tenant, now.elapsed)
@@ -335,8 +364,5 @@ class Dispatcher:
         return waits
 
     def _longest(self) -> Wait:
-        settings = self._desk.settings
-        return Wait(
-            deadline=max(settings.sparebank1_timeout_s, settings.dkplus_timeout_s),
-            settle=max(settings.sparebank1_settle_s, settings.dkplus_settle_s),
-        )
+        limits = longest(self._desk.settings)
+        return Wait(deadline=limits.timeout_s, settle=limits.settle_s)

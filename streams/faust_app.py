@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Protocol, cast
 import faust
 import faust.streams
 import msgspec
+from faust.auth import OAuthCredentials
 from faust.transport.drivers.aiokafka import Consumer as AIOKafkaConsumer
 from faust.transport.drivers.aiokafka import Transport as AIOKafkaTransport
 from faust.types import TP
@@ -27,9 +28,11 @@ log = logging.getLogger(__name__)
 # Without this aiokafka leaves the group when it is not asked for records for a while, and never
 # comes back. It is the client's own limit: the broker knows nothing of it.
 NEVER_IDLE_S = 1_000_000
-# How long the partitions of a killed worker stand still, and three heartbeats within it.
-SESSION_TIMEOUT_S = 30
-HEARTBEAT_S = 3
+# How long the partitions of a killed worker stand still: the least that a broker takes as it is
+# delivered. Heartbeats come from a thread of their own, three within it; a worker that is paused
+# for longer loses its lanes, and can do nothing in them (its epochs are over).
+SESSION_TIMEOUT_S = 6
+HEARTBEAT_S = 2
 # The group waits this long for a worker that is settling its partitions.
 REBALANCE_TIMEOUT_S = 60
 # Of that: for the lanes to let their calls end. The rest is for takes, the commit, and the join.
@@ -79,6 +82,8 @@ class Consumer(AIOKafkaConsumer):
         self.acked_to: dict[TP, int] = {}
         self.handed_to: dict[TP, int] = {}
         self.acks = 0
+        self.topics_seen: set[str] = set()
+        self.polls = 0  # how often Kafka was asked for records
 
     @property
     def ours(self) -> "IngestApp":
@@ -92,6 +97,7 @@ class Consumer(AIOKafkaConsumer):
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:  # noqa: ASYNC109
         """Yield one message for each partition that was fetched; its value is the records."""
+        self.polls += 1
         epoch = self._position_epoch
         fetched, active = await self._wait_next_records(timeout)
         if fetched is None or self.should_stop:
@@ -175,6 +181,30 @@ class Consumer(AIOKafkaConsumer):
         """Note progress: `offset` is the last of a fetch that was written down and acked."""
         self.acks += 1
         self.acked_to[tp] = offset + 1
+
+    async def commit(self, *args: Any, **kwargs: Any) -> bool:
+        """Commit, unless a topic is gone: offsets of it must not be those of one made anew.
+
+        Then the worker ends. Kafka forgets offsets with their topic, so the next start reads a
+        topic that was made anew from its beginning.
+        """
+        self._look_for_topics()
+        if self.ours.topic_gone is not None:
+            self.ours.fail(f"the topic {self.ours.topic_gone} is gone")
+            return False
+        return bool(await super().commit(*args, **kwargs))
+
+    def _look_for_topics(self) -> None:
+        """By what the client was told last; a topic counts as gone when it had been there."""
+        client: Any = getattr(getattr(self, "_thread", None), "_consumer", None)
+        if client is None:
+            return
+        for name in self.seams.names.read:
+            there = bool(client._client.cluster.partitions_for_topic(name))  # noqa: SLF001
+            if there:
+                self.topics_seen.add(name)
+            elif name in self.topics_seen and self.ours.topic_gone is None:
+                self.ours.topic_gone = name
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Finish what is under way and commit it; the original forgets acks before it commits."""
@@ -269,6 +299,7 @@ class IngestApp(faust.App):
     seams: Seams
     assigned_lanes: frozenset[int] | None = None
     failure: str | None = None
+    topic_gone: str | None = None
 
     def fail(self, reason: str) -> None:
         """Make the worker end. The first reason is kept."""
@@ -352,9 +383,12 @@ def build_faust_app(
 
 def faust_credentials(
     connection: KafkaConnection,
-) -> faust.SASLCredentials | faust.SSLCredentials | None:
+) -> faust.SASLCredentials | faust.SSLCredentials | OAuthCredentials | None:
     """What Faust's setting `broker_credentials` wants; None for plain text. Reads the files."""
     context = connection.ssl_context()
+    tokens = connection.token_provider()
+    if tokens is not None:
+        return OAuthCredentials(oauth_cb=tokens, ssl_context=context)
     if connection.security.startswith("SASL_"):
         return faust.SASLCredentials(
             username=connection.username,

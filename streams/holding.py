@@ -1,6 +1,7 @@
 """Whose books an integration has, and whether it is held: asked, told, probed, lifted."""
 
 from connectors import port
+from connectors.secrets import file_mark
 from schemas.failures import Failure, FailureClass, FailureCode
 from schemas.lane import partition_of
 from streams.desk import Desk
@@ -10,6 +11,7 @@ from streams.ledger.rules import Moment
 from streams.ledger.work import Want
 from streams.tenants import ASK_IDENTITY_AGAIN_S, Tenant
 
+TOKEN_LOOK_S = 1.0  # between two looks at the file of a token: one `stat`
 IDENTIFY_RETRY_S = 5.0  # an identity that could not be learnt is asked for again
 
 
@@ -21,12 +23,25 @@ class Holding:
 
     def identified(self, tenant: Tenant, elapsed: float) -> bool:
         """Whether the books are known; where it is time to, they are asked for beside."""
+        if self._token_changed(tenant, elapsed):
+            # Maybe another company's: nothing is begun until its books have said whose they are.
+            tenant.books, tenant.identify_at = None, 0.0
         if elapsed >= tenant.identify_at and not tenant.identifying:
             tenant.identifying = True
             self._desk.spawn(self._identify(tenant))
         return tenant.books is not None
 
+    def _token_changed(self, tenant: Tenant, elapsed: float) -> bool:
+        """Whether the file of its token is another one than at the last look."""
+        if elapsed < tenant.token_look_at:
+            return False
+        tenant.token_look_at = elapsed + TOKEN_LOOK_S
+        before, tenant.token_mark = tenant.token_mark, file_mark(tenant.integration.token)
+        return before is not None and tenant.token_mark != before
+
     async def _identify(self, tenant: Tenant) -> None:
+        # Said first: whatever goes wrong below, the question is not put again at once.
+        tenant.identify_at = self._desk.clock.elapsed() + IDENTIFY_RETRY_S
         try:
             verdict = await self._desk.performer.identify(tenant.integration)
             match verdict:

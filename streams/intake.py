@@ -11,7 +11,7 @@ import msgspec
 
 from connectors.integrations import DATA_TYPE, Integration
 from schemas.catalogue.catalogue import render
-from schemas.codec import Event, Unreadable, decode, decode_command
+from schemas.codec import Event, Unreadable, decode_command
 from schemas.commands import COMMANDS_TOPIC
 from schemas.commands import Command as CommandEvent
 from schemas.deadletters import Letter, encode_letter
@@ -19,19 +19,14 @@ from schemas.events import customer_number_of
 from schemas.failures import Failure, FailureCode
 from schemas.lane import lane_key, partition_of
 from schemas.wire import Record
-from streams.book_rules import same_content
+from streams.book_rules import decoded, same_content
 from streams.core.model import entity_key
+from streams.ledger.arrivals import Fetch, NewCommand, NewDelivery, NewEvent, NewLetter, Taken
 from streams.ledger.engine import Ledger
-from streams.ledger.intake import (
-    Fetch,
-    NewCommand,
-    NewDelivery,
-    NewEvent,
-    NewLetter,
-    Taken,
-    take_operation,
-)
+from streams.ledger.intake import take_operation
 from streams.ledger.offsets import resume_at
+from streams.ledger.restored import Restored
+from streams.ledger.rules import Moment
 
 UNKNOWN_LANGUAGE = "en"  # a letter that names no integration speaks English
 
@@ -49,7 +44,7 @@ class LedgerIntake:
         version: str,
         topic_prefix: str,
         woken: Callable[[Taken], None],
-        restored: Callable[[], None] = lambda: None,
+        restored: Callable[[], Restored] | None = None,
         sought: Callable[[], None] = lambda: None,
     ) -> None:
         self._ledger = ledger
@@ -59,7 +54,7 @@ class LedgerIntake:
         self._version = version
         self._prefix = topic_prefix
         self._woken = woken
-        self._restored = restored
+        self._restored = restored or self._restored_now
         self._sought = sought
         self._take = take_operation(same_content, self._reused)
 
@@ -74,11 +69,12 @@ class LedgerIntake:
         self, committed: Mapping[tuple[str, int], int]
     ) -> Mapping[tuple[str, int], int]:
         """Where to read on, if Kafka's commit is ahead of the ledger; the ledger is marked then."""
-        behind = await resume_at(self._ledger, committed, self._now().timestamp())
-        if behind:
-            self._restored()
+        behind = await resume_at(self._ledger, committed, self._restored)
         self._sought()
         return behind
+
+    def _restored_now(self) -> Restored:
+        return Restored(now=Moment(wall=self._now().timestamp(), elapsed=0.0, boot=""))
 
     def _read(self, records: Sequence[Record]) -> Fetch:
         at = self._now().timestamp()
@@ -137,8 +133,7 @@ class LedgerIntake:
         return self._letter(event.record, why, event.received_at)
 
     def _letter(self, record: Record, why: Unreadable, at: float) -> NewLetter:
-        place = f"{self._prefix}{record.topic}\0{record.partition}\0{record.offset}"
-        letter_id = _hashed(place)
+        letter_id = letter_id_of(record, self._prefix)
         words = render(why.failure, language=UNKNOWN_LANGUAGE, system="", entity_type="", number="")
         moment = datetime.fromtimestamp(at, UTC)
         letter = Letter(
@@ -172,7 +167,7 @@ def read_event(
     at: float,
 ) -> NewEvent | Unreadable:
     """The event of a record with the deliveries that it opens, or why there are none."""
-    event = decode(record)
+    event = decoded(record)
     if not isinstance(event, Event):
         return event
     company = event.data.company
@@ -221,6 +216,18 @@ def read_event(
 def delivery_id(source: str, event_id: str, integration: str) -> str:
     """The id of the delivery of an event to an integration: the same in every ledger."""
     return _hashed(f"{source}\0{event_id}\0{integration}")
+
+
+def letter_id_of(record: Record, prefix: str) -> str:
+    """The id of the letter of a record: the same however often Kafka gives it.
+
+    Its time stamp and content belong to it: a topic that was made anew has the same places again.
+    """
+    place = f"{prefix}{record.topic}\0{record.partition}\0{record.offset}"
+    content = hashlib.blake2b(digest_size=16)
+    for part in (record.key, record.value):
+        content.update(b"-" if part is None else b"%d:%b" % (len(part), part))
+    return _hashed(f"{place}\0{record.timestamp_ms}\0{content.hexdigest()}")
 
 
 def _hashed(text: str) -> str:

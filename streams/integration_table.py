@@ -22,6 +22,7 @@ from connectors.integrations import (
 )
 from connectors.platforms import BANKS, DKPLUS_BASE_URL, PLATFORMS, SPAREBANK1_CLIENT, Platform
 from connectors.secrets import SecretStore
+from connectors.systems import SYSTEMS
 from streams.toml_table import GUID, TomlTable
 
 COMMON_KEYS: Final = ("id", "company", "system", "data", "notify", "language", "base_url")
@@ -82,18 +83,27 @@ def read_integration(table: TomlTable, around: Surroundings) -> Integration | No
     system = table.choice("system", System, need=True)
     if system is None:
         return None
-    (other,) = set(System) - {system}
     table.only(
-        (*COMMON_KEYS, *_KEYS[system]),
-        elsewhere=dict.fromkeys(_KEYS[other], f'belongs to an integration of system "{other}"'),
+        (*COMMON_KEYS, *_keys(system)),
+        elsewhere={
+            key: f'belongs to an integration of system "{other}"'
+            for other in System
+            for key in _keys(other)
+        },
         secret_way=INTEGRATION_WAY,
     )
     common = _common(table) | {"system": system}
-    own = _sparebank1(table, around) if system is System.SPAREBANK1 else _dkplus(table, around)
+    own = _OWN.get(system, _registered)(table, around)
     if table.refusal_count > before:
         return None
     given = {key: value for key, value in (common | own).items() if value is not None}
     return Integration(**given)
+
+
+def _keys(system: System) -> tuple[str, ...]:
+    registration = SYSTEMS[system]
+    token = ("token_file", "token_env") if registration.token else ()
+    return _KEYS.get(system, (*token, *registration.options))
 
 
 def _common(table: TomlTable) -> dict[str, Any]:
@@ -180,6 +190,31 @@ def _dkplus(table: TomlTable, around: Surroundings) -> dict[str, Any]:
         ),
         "item_code_sources": table.choices("item_code_sources", ItemCodeSource, need=False),
     }
+
+
+# --- any other -------------------------------------------------------------------------------
+
+
+def _registered(table: TomlTable, around: Surroundings) -> dict[str, Any]:
+    """What the registration of a system says that its integrations have."""
+    system = table.choice("system", System, need=True)
+    registration = SYSTEMS[system] if system is not None else None
+    if registration is None:
+        return {}
+    base = _url(table, "base_url", around, path=registration.base_path) or registration.base_url
+    if base is None and "base_url" not in table:
+        table.refuse("base_url", "is missing: where the accounting system is")
+    told = {
+        key: table.text(key, re.compile(form), f"a text of the form {form}", need=True)
+        for key, form in registration.options.items()
+    }
+    found: dict[str, Any] = {"base_url": base, "options": {k: v for k, v in told.items() if v}}
+    if registration.token:
+        found["token"] = table.secret("token", around.secrets, need=registration.token)
+    return found
+
+
+_OWN: Final = {System.SPAREBANK1: _sparebank1, System.DKPLUS: _dkplus}
 
 
 # --- URLs ------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from connectors.integrations import Integration, System
+from connectors.integrations import Integration
 from connectors.secrets import SecretStore
 from streams.integration_table import KEY_WAY, Surroundings, read_client, read_integration
 from streams.toml_table import TableRefusal, TomlTable
@@ -64,6 +64,12 @@ def gather(integrations: tuple[Integration, ...]) -> Integrations:
         by_company=by_company,
         digest=hashlib.sha256(text).hexdigest(),
     )
+
+
+def what_opens(integrations: Integrations) -> str:
+    """A digest of what decides which deliveries an event becomes, and of nothing else."""
+    what = [(i.id, i.company, i.system, sorted(i.data)) for i in integrations.integrations]
+    return hashlib.sha256(msgspec.json.encode(sorted(what))).hexdigest()
 
 
 def _parse(path: str, refusals: list[TableRefusal]) -> dict[str, Any]:
@@ -143,7 +149,7 @@ def _books(one: Integration, secrets: SecretStore) -> tuple[str, ...]:
 
     A DK+ token belongs to one company, so equal tokens are equal books, wherever they are kept.
     """
-    if one.system is System.SPAREBANK1:
+    if one.company_key:
         return (one.system, one.base_url, one.company_key)
     token = secrets.read(one.token) if one.token else ""
     return (one.system, one.base_url, token if isinstance(token, str) else one.id)

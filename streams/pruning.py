@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from streams.desk import Desk
 from streams.ledger.engine import LedgerClosedError
-from streams.ledger.pruning import Part, Prune, lasting, prunable, prune
+from streams.ledger.pruning import Part, Prune, alarm_age_s, lasting, prunable, prune
 from streams.ledger.pruning_clock import Look, look_at_clocks
 from streams.ledger.rules import Moment
 
@@ -18,8 +18,6 @@ log = logging.getLogger(__name__)
 PRUNE_EVERY_S: Final = 3600.0
 BREATH_S: Final = 0.05  # between two transactions: ten thousand rows a second, and others between
 LANE: Final = 0  # its owner deletes; every installation has it
-ALARM_LEAD_S: Final = 7 * 24 * 3600.0  # a person has a week to do something about it,
-ALARM_SHARE: Final = 4  # or a quarter of the retention where that is less
 
 
 class Pruner:
@@ -50,6 +48,7 @@ class Pruner:
             return 0
         if trust.daily:
             await self._alarm()
+        self._desk.pruning_stopped = trust.jumped_by is not None
         if trust.jumped_by is not None:
             if trust.daily:
                 log.error(
@@ -90,16 +89,16 @@ class Pruner:
     async def _alarm(self) -> None:
         """Tell what the input topics will not have any more: a lost ledger would stay lost."""
         kept = self._desk.settings.topic_retention_s
-        lead = min(ALARM_LEAD_S, kept / ALARM_SHARE)
         now = self._desk.now().wall
-        found = await self._desk.ledger.read(lambda c: lasting(c, now - kept + lead))
+        found = await self._desk.ledger.read(lambda c: lasting(c, now - alarm_age_s(kept)))
+        self._desk.lasting = sum(found.states.values())
         if found.oldest_at is None:
             return
         days = (now - found.oldest_at) / 86_400
         log.warning(
             "%d deliveries will be open for longer than the topics keep their events; the oldest "
             "is %.0f days old",
-            sum(found.states.values()),
+            self._desk.lasting,
             days,
             extra={
                 "action": "retention_alarm",

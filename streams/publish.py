@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -46,8 +46,13 @@ class Publisher:
         names: TopicNames,
         *,
         max_request_bytes: int = DEFAULT_MESSAGE_BYTES + DEADLETTER_ROOM_BYTES,
+        told: Callable[[Sequence[OutboxRow]], None] = lambda _: None,
     ) -> None:
-        """`max_request_bytes` follows the dead letters' limit (`TopicsCheck.max_letter_bytes`)."""
+        """`max_request_bytes` follows the dead letters' limit (`TopicsCheck.max_letter_bytes`).
+
+        `told` is told of the rows that the brokers have acknowledged.
+        """
+        self._told = told
         self._connection = connection
         self._outbox = outbox
         self._names = names
@@ -158,6 +163,7 @@ class Publisher:
                 trouble = answer
             else:
                 done.extend(row.position for row in batch_rows)
+                self._told(batch_rows)
         if done:
             await self._outbox.published(sorted(done))
             self.published += len(done)

@@ -7,7 +7,7 @@ import difflib
 import re
 from collections.abc import Callable, Iterable
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import msgspec
 
@@ -22,6 +22,7 @@ _TOPIC_WORD: Final = re.compile(r"[A-Za-z0-9._-]*")
 TOPIC_WORD_LENGTH_MAX: Final = 200
 # How near an unknown name must be to a known one to be suggested (difflib's ratio).
 NEAR_ENOUGH: Final = 0.6
+_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _LEDGER_SCHEMES: Final = frozenset({"postgresql", "postgresql+psycopg"})
 
 
@@ -88,6 +89,11 @@ def some_text(text: str) -> str | None:
     return text if text and text.isprintable() else None
 
 
+def header_name(text: str) -> str | None:
+    """The name of an HTTP header."""
+    return text if re.fullmatch(r"[A-Za-z0-9-]{1,64}", text) is not None else None
+
+
 def topic_word(text: str) -> str | None:
     """What may stand in a topic's name; may be empty."""
     if len(text) > TOPIC_WORD_LENGTH_MAX or _TOPIC_WORD.fullmatch(text) is None:
@@ -127,6 +133,19 @@ def smtp(text: str) -> SmtpServer | None:
     return SmtpServer(host=found.host, port=found.port, user=unquote(user) or None)
 
 
+def token_url(text: str) -> str | None:
+    """Where tokens are asked for: https, or plain http on this machine; no user, no fragment."""
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        return None
+    safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
+    plain = text.isascii() and text.isprintable() and " " not in text
+    good = safe and plain and parts.hostname and "@" not in parts.netloc and not parts.fragment
+    return text if good else None
+
+
 def ledger(text: str) -> str | None:
     """`sqlite:///path` or `postgresql://…/database`. A database in memory would lose everything."""
     if text.startswith("sqlite:///"):
@@ -140,6 +159,13 @@ def ledger(text: str) -> str | None:
         return None
     good = parts.scheme in _LEDGER_SCHEMES and has_place and len(parts.path) > 1
     return text if good else None
+
+
+def passwords_in(url: str) -> tuple[str, ...]:
+    """Every password of a ledger's URL, as it stands there and as it is sent."""
+    parts = urlsplit(url)
+    given = [parts.password or "", *parse_qs(parts.query).get("password", [])]
+    return tuple(text for one in given if one for text in (one, unquote(one)))
 
 
 def without_password(text: str) -> str:

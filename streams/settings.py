@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from streams import kafka_login
 from streams.setting_values import (
     Address,
     Reader,
@@ -14,6 +15,7 @@ from streams.setting_values import (
     address,
     duration_from,
     group,
+    header_name,
     ledger,
     nearest,
     number_between,
@@ -21,6 +23,7 @@ from streams.setting_values import (
     servers,
     smtp,
     some_text,
+    token_url,
     topic_word,
     without_password,
 )
@@ -31,7 +34,6 @@ FOREIGN_PREFIX: Final = "MOMENT_SYNC_FAUST_"  # settings of Faust itself, read b
 
 DURATION: Final = "a duration like 500ms 30s 15m 24h 7d"
 PATH: Final = "the path of a file"
-SASL: Final = frozenset({"SASL_PLAINTEXT", "SASL_SSL"})
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,12 +88,17 @@ def _words(name: str, default: str, *words: str, shown: str = "") -> Setting:
 SETTINGS: Final[tuple[Setting, ...]] = (
     _text("KAFKA", "127.0.0.1:9092", servers, "host:port, several with commas"),
     _words("KAFKA_SECURITY", "PLAINTEXT", "PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"),
-    _words("KAFKA_SASL_MECHANISM", "PLAIN", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"),
+    _words("KAFKA_SASL_MECHANISM", "PLAIN", *kafka_login.MECHANISMS),
     _text("KAFKA_USERNAME", "", some_text, "text"),
     _text("KAFKA_PASSWORD_FILE", "", some_text, PATH),
     _text("KAFKA_CA_FILE", "", some_text, PATH),
     _text("KAFKA_CERT_FILE", "", some_text, PATH),
     _text("KAFKA_KEY_FILE", "", some_text, PATH),
+    _text("KAFKA_TOKEN_FILE", "", some_text, PATH),
+    _text("KAFKA_TOKEN_URL", "", token_url, "https://host/path, or http to loopback"),
+    _text("KAFKA_CLIENT_ID", "", some_text, "text"),
+    _text("KAFKA_CLIENT_SECRET_FILE", "", some_text, PATH),
+    _text("KAFKA_SCOPE", "", some_text, "text"),
     _text(
         "LEDGER",
         "sqlite:///moment-sync.db",
@@ -107,6 +114,11 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _number("TOPIC_REPLICATION", "-1", 1, 15, -1),
     _duration("TOPIC_RETENTION", "30d", 1.0),
     _text("WEB", "127.0.0.1:8080", address, "host:port"),
+    _words("CONSOLE", "read", "off", "read", "act"),
+    _text(
+        "CONSOLE_USER_HEADER", "", header_name, "the name of an HTTP header, like X-Forwarded-User"
+    ),
+    _text("CONSOLE_PEOPLE", "", some_text, PATH),
     _text(
         "SMTP",
         "",
@@ -118,6 +130,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _text("SMTP_FROM", "", some_text, "an e-mail address"),
     _duration("NOTICE_WINDOW", "30s"),
     _words("LOG", "", "text", "json", shown="text on a terminal, else json"),
+    _words("TRACES", "off", "off", "otlp", "console"),
     _duration("PARENT_WAIT", "15m"),
     _duration("RETRY_BASE", "1s", 0.001),
     _duration("RETRY_MAX", "5m", 0.001),
@@ -184,6 +197,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     kafka_ca_file: str | None
     kafka_cert_file: str | None
     kafka_key_file: str | None
+    kafka_token_file: str | None
+    kafka_token_url: str | None
+    kafka_client_id: str | None
+    kafka_client_secret_file: str | None
+    kafka_scope: str | None
     ledger: str
     integrations: str
     group: str
@@ -192,11 +210,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     topic_replication: int
     topic_retention_s: float
     web: Address
+    console: str  # off, read or act
+    console_user_header: str | None
+    console_people: str | None
     smtp: SmtpServer | None
     smtp_password_file: str | None
     smtp_from: str | None
     notice_window_s: float
     log: str | None  # None: text on a terminal, else json
+    traces: str
     parent_wait_s: float
     retry_base_s: float
     retry_max_s: float
@@ -342,12 +364,11 @@ def _contradictions(values: Mapping[str, Any]) -> list[Refusal]:
     for least, most in (("RETRY_BASE", "RETRY_MAX"), ("HOLD_PROBE", "HOLD_PROBE_MAX")):
         low, high = values[f"{least.lower()}_s"], values[f"{most.lower()}_s"]
         check(low > high, least, f"{low:g}s", f"not longer than {most} ({high:g}s)")
-    sasl = values["kafka_security"] in SASL
-    for name in ("KAFKA_USERNAME", "KAFKA_PASSWORD_FILE"):
-        missing = sasl and values[name.lower()] is None
-        check(missing, name, None, f"must be set with KAFKA_SECURITY {values['kafka_security']}")
-    alone = (values["kafka_cert_file"] is None) != (values["kafka_key_file"] is None)
-    check(alone, "KAFKA_CERT_FILE", None, "goes together with KAFKA_KEY_FILE: set both or neither")
+    for name, allowed in kafka_login.problems(values):
+        check(True, name, None, allowed)
+    nobody = values["console_user_header"] is None and values["console_people"] is None
+    who = "off or read: who acts must be known, by CONSOLE_USER_HEADER or CONSOLE_PEOPLE"
+    check(values["console"] == "act" and nobody, "CONSOLE", "act", who)
     server = values["smtp"]
     no_password = server is not None and server.user and values["smtp_password_file"] is None
     check(bool(no_password), "SMTP_PASSWORD_FILE", None, "must be set where SMTP has a user")

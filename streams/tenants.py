@@ -1,5 +1,6 @@
 """What a worker knows of each integration while it runs: its bound, its breaker, its holds."""
 
+import math
 from collections.abc import Mapping
 
 import msgspec
@@ -9,14 +10,17 @@ from connectors.attempts import Exchange
 from connectors.breaker import BreakerPolicy, BreakerState
 from connectors.integrations import Integration, System
 from connectors.limiter import LimiterPolicy, LimiterState
+from connectors.secrets import FileMark
 from schemas.failures import Failure, FailureCode
 from streams.core.conclude import Policy, Result, What
 from streams.ledger.holds import HoldRow
 from streams.ledger.rules import Moment
+from streams.limits import limits_of
 from streams.settings import Settings
 
 FAIR_SHARE = 4  # no integration takes more than a quarter of the slots while others wait
-SPARE_LEAST, SPARE_MOST = 2, 256  # candidates read beyond those wanted
+# Candidates read beyond those wanted: none, until some are found that have to wait.
+SPARE_LEAST, SPARE_FIRST, SPARE_MOST = 0, 4, 256
 ASK_IDENTITY_AGAIN_S = 3600.0  # hourly: an identity that changes holds the integration
 
 _TRANSIENT = frozenset({FailureCode.SYSTEM_UNAVAILABLE, FailureCode.CONNECTION_FAILED})
@@ -28,6 +32,7 @@ class Tenant:
     def __init__(self, integration: Integration, settings: Settings) -> None:
         self.integration = integration
         self.settings = settings
+        self.place = 0  # in the round of turns
         self.removed = False  # not set up any more: what is in doubt is finished, and no more
         self.hungry = True  # there may be something ready
         self.crowded = False  # the slots for bookings were taken, maybe by another worker
@@ -35,11 +40,16 @@ class Tenant:
         self.look_up_until = 0.0
         self.identify_at = 0.0
         self.identifying = False
+        self.token_mark: FileMark | None = None
+        self.token_look_at = 0.0
         self.probing = False
         self.spare = SPARE_LEAST
         self.hold: HoldRow | None = None
         self.in_flight = 0
-        self._limiter_policy = LimiterPolicy(ceiling=_ceiling(integration, settings))
+        self.share = 1.0  # of the lanes, those that this worker owns
+        self._limiter_policy = LimiterPolicy(
+            ceiling=limits_of(integration.system, settings).in_flight
+        )
         self._limiter: LimiterState = limiter.begin(self._limiter_policy)
         self._breaker_policy = BreakerPolicy(open_s=settings.breaker_open_s)
         self._breaker: BreakerState = breaker.CLOSED
@@ -47,8 +57,17 @@ class Tenant:
 
     @property
     def bound(self) -> int:
-        """How many deliveries of it may be in flight now."""
-        return int(self._limiter.bound)
+        """How many deliveries of it may be in flight now, in this worker.
+
+        The ceiling is meant for all workers: each takes as much of it as it has of the lanes.
+        """
+        ours = math.ceil(self._limiter_policy.ceiling * self.share)
+        return min(int(self._limiter.bound), max(1, ours))
+
+    @property
+    def phase(self) -> breaker.Phase:
+        """Where its breaker is."""
+        return self._breaker.phase
 
     def take_over(self, integration: Integration) -> None:
         """Go on under changed settings; whose books they are is asked again."""
@@ -92,7 +111,7 @@ class Tenant:
     def was_given(self, claimed: int, moved: int) -> None:
         """A claim took so many, and found so many that have to wait: read more, or less, next."""
         if moved > claimed:
-            self.spare = min(SPARE_MOST, self.spare * 2)
+            self.spare = min(SPARE_MOST, max(SPARE_FIRST, self.spare * 2))
         else:
             self.spare = max(SPARE_LEAST, self.spare // 2)
 
@@ -144,6 +163,7 @@ class Tenants:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.by_id: dict[str, Tenant] = {}
+        self._share = 1.0
         self._turn = 0
 
     def set_up(self, integrations: Mapping[str, Integration]) -> None:
@@ -152,11 +172,19 @@ class Tenants:
             tenant = self.by_id.get(name)
             if tenant is None:
                 self.by_id[name] = Tenant(integration, self.settings)
+                self.by_id[name].place = len(self.by_id)
             elif tenant.integration != integration:
                 tenant.take_over(integration)
             self.by_id[name].hungry = True
+            self.by_id[name].share = self._share
         for name, tenant in self.by_id.items():
             tenant.removed = name not in integrations
+
+    def own(self, lanes: int, partitions: int) -> None:
+        """Own so many of all lanes from now on: that is this worker's share of each bound."""
+        self._share = min(1.0, lanes / max(partitions, 1))
+        for tenant in self.by_id.values():
+            tenant.share = self._share
 
     def in_force(self) -> dict[str, Integration]:
         """The integrations that are set up now."""
@@ -183,10 +211,12 @@ class Tenants:
     def in_turn(self) -> list[Tenant]:
         """The hungry ones, beginning behind the one that was first the last time."""
         hungry = [t for t in self.by_id.values() if t.hungry and not t.removed]
-        if not hungry:
-            return []
-        self._turn = (self._turn + 1) % len(hungry)
-        return hungry[self._turn :] + hungry[: self._turn]
+        behind = [t for t in hungry if t.place > self._turn]
+        return behind + hungry[: len(hungry) - len(behind)]
+
+    def asked(self, tenant: Tenant) -> None:
+        """It had its turn: the next round begins behind it."""
+        self._turn = tenant.place
 
 
 class Timing(msgspec.Struct, frozen=True, kw_only=True):
@@ -197,22 +227,16 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def timing_of(system: System, settings: Settings) -> Timing:
-    """The limits of one accounting system, from the settings."""
-    sparebank1 = system is System.SPAREBANK1
+    """The limits of one accounting system."""
+    limits = limits_of(system, settings)
     return Timing(
         policy=Policy(
             retry_base=settings.retry_base_s,
             retry_max=settings.retry_max_s,
             retry_for=settings.retry_for_s,
-            settle=settings.sparebank1_settle_s if sparebank1 else settings.dkplus_settle_s,
-            deadline=settings.sparebank1_timeout_s if sparebank1 else settings.dkplus_timeout_s,
+            settle=limits.settle_s,
+            deadline=limits.timeout_s,
             parent_wait=settings.parent_wait_s,
         ),
-        bookings=settings.sparebank1_bookings if sparebank1 else settings.dkplus_bookings,
+        bookings=limits.bookings,
     )
-
-
-def _ceiling(integration: Integration, settings: Settings) -> int:
-    if integration.system is System.SPAREBANK1:
-        return settings.sparebank1_in_flight
-    return settings.dkplus_in_flight

@@ -34,8 +34,10 @@ KNOWN_BY: Mapping[str, tuple[str, ...]] = {
     "faust": ("streams.ingest", "streams.faust_app", "streams.app", "streams.worker"),
     "mode": ("streams.ingest", "streams.faust_app", "streams.app", "streams.worker"),
     "aiohttp": ("connectors.http",),
+    "opentelemetry": ("streams.tracing",),
     "requests": (),
     "httpx": (),
+    "jinja2": ("streams.console",),
     "urllib3": (),
     "urllib.request": (),
     "http.client": (),
@@ -46,6 +48,8 @@ AIOHTTP_SERVER = (
     "connectors.sparebank1.simulator",
     "connectors.simulation",
     "streams.ops",
+    "streams.web",
+    "streams.console",
 )
 # What `streams/core` may import besides ours: nothing that does I/O or waits.
 CORE_FOREIGN = frozenset({"msgspec"})
@@ -64,7 +68,7 @@ CLOCKS_ALLOWED = (
     "streams.local",
     "streams.ops.demo",
     "streams.ops.chaos",
-    "streams.ops.benchmark",
+    "streams.ops.soak",
     "connectors.dkplus.simulator",
     "connectors.sparebank1.simulator",
     "tests",
@@ -267,7 +271,7 @@ TEXT_SUFFIXES = frozenset(
     {"", ".py", ".md", ".toml", ".lock", ".yml", ".yaml", ".json", ".jsonl", ".ini", ".mako"}
     | {".properties", ".txt", ".sh", ".html", ".css"}
 )
-NOT_OURS = frozenset({"__pycache__", "build", "dist"})
+NOT_OURS = frozenset({"__pycache__", "build", "dist", "node_modules"})
 
 
 @cache

@@ -22,6 +22,12 @@ MEANING: Final[dict[str, str]] = {
     "KAFKA_CA_FILE": "Certificates (PEM) that vouch for the brokers; else those of the machine.",
     "KAFKA_CERT_FILE": "Our own certificate (PEM), where brokers ask for one.",
     "KAFKA_KEY_FILE": "Its private key (PEM).",
+    "KAFKA_TOKEN_FILE": "With `OAUTHBEARER`: the file that holds the token; read again when it "
+    "changes, so whoever renews it in time needs no restart.",
+    "KAFKA_TOKEN_URL": "Or where a token is asked for (OAuth 2 client credentials).",
+    "KAFKA_CLIENT_ID": "Who asks for it.",
+    "KAFKA_CLIENT_SECRET_FILE": "The file that holds that client's secret.",
+    "KAFKA_SCOPE": "The scope that is asked for.",
     "LEDGER": "The ledger; a relative SQLite path is relative to the working directory.",
     "INTEGRATIONS": "The integrations file; read again on SIGHUP.",
     "GROUP": "Consumer group, and part of the source of outcomes (`/moment-sync/<group>`).",
@@ -29,12 +35,17 @@ MEANING: Final[dict[str, str]] = {
     "TOPIC_PARTITIONS": "Partitions of topics that `topics create` makes.",
     "TOPIC_REPLICATION": "Their replicas; `-1` is the broker's own default.",
     "TOPIC_RETENTION": "How long they keep events; dead letters stay three times as long.",
-    "WEB": "Where `/healthz`, `/readyz` and `/metrics` are served.",
+    "WEB": "Where `/healthz`, `/readyz`, `/metrics` and the console are served.",
+    "CONSOLE": "Whether the [console](console.md) is served, and whether people may act in it.",
+    "CONSOLE_USER_HEADER": "The header in which a reverse proxy names the person.",
+    "CONSOLE_PEOPLE": "The file that says who may read what, who may act, and by which token.",
     "SMTP": "Where notices are handed over; without it they go to the log and the outcomes only.",
     "SMTP_PASSWORD_FILE": "The file that holds the password of the SMTP user.",
     "SMTP_FROM": "The sender of notices.",
     "NOTICE_WINDOW": "Failures of one cause within it are one mail.",
     "LOG": "The form of log lines.",
+    "TRACES": "Where spans go: nowhere, to an OpenTelemetry collector (`otlp`), or to the "
+    "terminal. [More](observability.md#traces).",
     "PARENT_WAIT": "How long a child waits for a parent that nobody announced before it is told "
     "as blocked; it still goes when the parent comes.",
     "RETRY_BASE": "First pause after a transient failure; pauses double, with jitter.",
@@ -51,7 +62,8 @@ MEANING: Final[dict[str, str]] = {
     "SPAREBANK1_BOOKINGS": "Bookings in flight for a company, over all workers.",
     "DKPLUS_BOOKINGS": "The same for DK+.",
     "IN_FLIGHT": "Deliveries in flight of one worker.",
-    "SPAREBANK1_IN_FLIGHT": "The ceiling of an integration's adaptive bound.",
+    "SPAREBANK1_IN_FLIGHT": "The ceiling of an integration's adaptive bound, over "
+    "all workers: each takes as much of it as it has of the lanes, at least one.",
     "DKPLUS_IN_FLIGHT": "The same for DK+.",
     "DRAIN": "How long SIGTERM lets calls in flight end.",
     "RETENTION": "How long settled deliveries stay in the ledger; dead ones, last states and "

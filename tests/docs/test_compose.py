@@ -326,6 +326,6 @@ def test_the_health_check_asks_a_page_that_is_served() -> None:
     program = ast.literal_eval(check_[check_.index("CMD ") + 4 :])[2]
     ast.parse(program)
     (path,) = re.findall(r"127\.0\.0\.1:\{port\}(/\w+)", program)
-    web = (ROOT / "streams" / "ops" / "web.py").read_text(encoding="utf-8")
+    web = (ROOT / "streams" / "web" / "pages.py").read_text(encoding="utf-8")
     assert f'"{path}"' in web
     assert path in SERVICES["worker"]["healthcheck"]["test"][-1]

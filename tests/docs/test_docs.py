@@ -1,5 +1,6 @@
 """What the documentation says is so: examples run, commands exist, links lead somewhere."""
 
+import ast
 import inspect
 import re
 from pathlib import Path
@@ -29,6 +30,8 @@ from tests.docs.pages import (
     links,
     page,
 )
+
+SITUATIONS_LEAST = 25
 
 
 def record_of(topic: str, key: bytes, value: bytes, headers: list[tuple[str, bytes]]) -> Record:
@@ -82,9 +85,21 @@ def test_no_folder_of_a_private_machine_is_named() -> None:
 
 
 def test_guarantees_name_tests_that_exist() -> None:
-    named = re.findall(r"`(tests/[\w./]+\.py)`", page("docs/guarantees.md"))
-    assert named
-    assert [path for path in named if not (ROOT / path).is_file()] == []
+    text = page("docs/guarantees.md")
+    named = re.findall(r"`(tests/[\w./]+\.py)::(\w+)`", text)
+    missing = [f"{path}::{name}" for path, name in named if name not in _tests_in(path)]
+    assert missing == []
+    rows = [line for line in text.splitlines() if re.match(r"\| (?!situation)[^-]", line)]
+    assert len(rows) >= SITUATIONS_LEAST
+    assert [row for row in rows if "::test_" not in row] == [], "each says what shows it"
+
+
+def _tests_in(path: str) -> set[str]:
+    file = ROOT / path
+    if not file.is_file():
+        return set()
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
 # --- pages made from code --------------------------------------------------------------------
