@@ -98,7 +98,7 @@ def under_way(scene: Lineage, name: str) -> bool | None:
 
 
 def slow(scene: Lineage, seconds: float) -> None:
-    """From now on every booking is done at once and answered late."""
+    """From now on every booking is done and answered late, but within its settle time."""
     rule = {"method": "POST", "fault": "slow", "seconds": seconds}
     scene.books.dk("faults", {"rules": [{**rule, "path": "*/sales/invoice*"}]})
     scene.books.sb1("faults", {"rules": [{**rule, "path": "*/journalentries*"}]})
