@@ -1,6 +1,7 @@
 """One contract, two databases: every story runs on SQLite and on a real PostgreSQL."""
 
 import asyncio
+import secrets
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -20,7 +21,8 @@ STORY_S = 60.0  # a story that is not over by then hangs
 @pytest.fixture(scope="session")
 def _postgresql_ledger(postgresql_node: PostgresNode) -> str:
     """A ledger on PostgreSQL that the stories use one after the other."""
-    url = postgresql_node.create_database("ledger_stories")
+    # Directories that borrow this fixture have one of their own.
+    url = postgresql_node.create_database(f"ledger_stories_{secrets.token_hex(4)}")
     migrate(url)
     return url
 

@@ -1,7 +1,8 @@
 """Stories of notices run on SQLite and PostgreSQL, like those of the ledger."""
 
-from pathlib import Path
+from pathlib import secrets
 
+import Path
 import pytest
 
 from streams.ledger.schema import migrate
@@ -12,7 +13,7 @@ from tests.ledger.conftest import Tell, emptied, play
 @pytest.fixture(scope="session")
 def _postgresql_notices(postgresql_node: PostgresNode) -> str:
     """A ledger on PostgreSQL that the stories use one after the other."""
-    url = postgresql_node.create_database("notice_stories")
+    url = postgresql_node.create_database(f"notice_stories_{secrets.token_hex(4)}")
     migrate(url)
     return url
 

@@ -171,7 +171,7 @@ def test_broken_off_in_the_middle_and_run_again_nothing_goes_twice(town: Town) -
         await stage.take(**{name: customer(number) for name, number in numbers.items()})
         await kill(stage, *numbers)
         settings = town.place.settings(KAFKA=town.kafka.bootstrap, TOPIC_PREFIX=town.names.prefix)
-        words = ("deadletters", "replay", "--all", "--by", "kari", "--rate", "4")
+        words = ("deadletters", "replay", "--all", "--by", "kari", "--rate", "1")
         async with working(stage, town.kafka, town.names, settle=refused(REFUSAL)) as read:
             with started(town.place.directory, *words, **settings) as process:
                 async with asyncio.timeout(60):
