@@ -31,7 +31,7 @@ $(READY): requirements-dev.lock pyproject.toml
 	@touch $@
 
 test: lint browser ## set up, then every check and every test of CI
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest $(ARGS)
 
 browser: setup ## what the tests of the console's pages use, where it can be had; they say so where not
 	@missing=; for tool in chromium npm; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \

@@ -12,6 +12,7 @@ from benchmarks.cases import (
     end_to_end,
     ingest,
     latency,
+    mending,
     recovery,
     waiting,
     workers,
@@ -46,4 +47,6 @@ CASES: Final[dict[str, Case]] = {
     "workers": Case(workers.TITLE, workers.workers),
     "books": Case(books.TITLE, books.books),
     "dead-letters": Case(dead.TITLE, dead.dead_letters),
+    "console-pages": Case(mending.PAGES, mending.pages),
+    "replays": Case(mending.REPLAYS, mending.replay),
 }

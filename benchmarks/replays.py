@@ -49,10 +49,11 @@ def run(
     Starts Kafka unless MOMENT_SYNC_KAFKA names a cluster, and ends all that it started.
     """
     with Stage(environ, lambda text: print(text, file=sys.stderr)) as stage:  # noqa: T201
-        return asyncio.run(_measured(stage, deliveries, rate))
+        return asyncio.run(measured(stage, deliveries, rate))
 
 
-async def _measured(stage: Stage, deliveries: int, rate: float) -> dict[str, Any]:
+async def measured(stage: Stage, deliveries: int, rate: float) -> dict[str, Any]:
+    """As `run`, on a stage that is there already."""
     us = Us(settings={"DKPLUS_TIMEOUT": "10s"})
     async with stage.cluster() as cluster:
         stand = await stage.stand(cluster, us, IN_FLIGHT)

@@ -1,8 +1,8 @@
 """Stories of notices run on SQLite and PostgreSQL, like those of the ledger."""
 
-from pathlib import secrets
+import secrets
+from pathlib import Path
 
-import Path
 import pytest
 
 from streams.ledger.schema import migrate
