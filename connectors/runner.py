@@ -323,7 +323,7 @@ def _headers(request: Request, integration: Integration, token: str | None) -> d
 def _cleared(verdict: T, secrets: set[str]) -> T:
     """The verdict without secrets: a flow quotes answers, and knows no token to look for."""
     if isinstance(verdict, tuple):
-        return tuple(_cleared(one, secrets) for one in verdict)  # type: ignore[return-value]
+        return tuple(_cleared(one, secrets) for one in verdict)  # type: ignore[return-value]  # a tuple again
     failure = getattr(verdict, "failure", None)
     if not isinstance(failure, Failure) or not isinstance(verdict, msgspec.Struct):
         return verdict

@@ -139,7 +139,7 @@ def add_ingest(app: IngestApp) -> Takes:
             await takes.begin(
                 event.message.tp,
                 records_of(event.message.value, names),
-                lambda event=event: _acknowledge(app, event),  # type: ignore[misc]
+                lambda event=event: _acknowledge(app, event),  # type: ignore[misc]  # bound now
             )
 
     app.agent(source, name="ingest")(ingest)
@@ -240,7 +240,7 @@ async def _stopped(app: IngestApp, starting: asyncio.Task[None], seconds: float)
     finally:
         starting.cancel()
         if app.seams.takes is not None:
-            await app.seams.takes.end()  # type: ignore[attr-defined]
+            await app.seams.takes.end()  # type: ignore[attr-defined]  # Takes: `add_ingest`
     return None
 
 

@@ -33,7 +33,7 @@ async def main(plan: WorkerPlan) -> None:
     connector, no_timeout = aiohttp.TCPConnector(limit=0), aiohttp.ClientTimeout(total=None)
     session = aiohttp.ClientSession(connector=connector, timeout=no_timeout)
 
-    @broker.subscriber(  # type: ignore[untyped-decorator]
+    @broker.subscriber(  # type: ignore[untyped-decorator]  # not typed there
         plan.input,
         group_id=plan.group,
         auto_offset_reset="earliest",

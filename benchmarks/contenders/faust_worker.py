@@ -71,7 +71,7 @@ def app_of(plan: WorkerPlan) -> faust.App:
             )
             await (await results.send(key=message.key, value=value))
 
-    @app.task  # type: ignore[untyped-decorator]
+    @app.task  # type: ignore[untyped-decorator]  # not typed there
     async def tell() -> None:
         while not app.consumer.assignment():  # noqa: ASYNC110 - it tells nobody
             await asyncio.sleep(LOOK_AGAIN_S)

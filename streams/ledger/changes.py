@@ -165,7 +165,7 @@ def _upsert_composed(insert: Any, shape: tuple[str, ...]) -> Insert:
     insert = insert.values({name: bindparam(name) for name in ("entity_key", *shape)})
     changed = {name: insert.excluded[name] for name in shape if name != "lane"}
     if not changed:
-        return insert.on_conflict_do_nothing()  # type: ignore[no-any-return]
+        return insert.on_conflict_do_nothing()  # type: ignore[no-any-return]  # of either dialect
     composed: Insert = insert.on_conflict_do_update(
         index_elements=[entities.c.entity_key], set_=changed
     )

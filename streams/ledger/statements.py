@@ -19,7 +19,7 @@ Row = tuple[Any, ...]
 
 _DIALECTS: dict[str, Any] = {
     "sqlite": sqlite.dialect(paramstyle="named"),
-    "postgresql": postgresql.psycopg.dialect(),  # type: ignore[no-untyped-call]
+    "postgresql": postgresql.psycopg.dialect(),  # type: ignore[no-untyped-call]  # SQLAlchemy left it untyped
 }
 _json = msgspec.json.Encoder()
 
@@ -79,9 +79,7 @@ class Statement:
         """
         sql, bound = self._bind(connection, values)
         try:
-            found: list[Row] = connection.connection.driver_connection.execute(  # type: ignore[union-attr]
-                sql, bound
-            ).fetchall()
+            found: list[Row] = _driver(connection).execute(sql, bound).fetchall()
         except connection.dialect.loaded_dbapi.Error as error:
             raise _told(connection, sql, error) from error
         return found
@@ -93,7 +91,7 @@ class Statement:
         sql, _ = self._ready(connection)
         for listener in listeners:
             listener(sql, many)
-        cursor = connection.connection.driver_connection.cursor()  # type: ignore[union-attr]
+        cursor = _driver(connection).cursor()
         try:
             cursor.executemany(sql, many)
         except connection.dialect.loaded_dbapi.Error as error:
@@ -103,7 +101,7 @@ class Statement:
         """Run it once, for what it changes. May block; raises as `rows`."""
         sql, bound = self._bind(connection, values)
         try:
-            connection.connection.driver_connection.execute(sql, bound)  # type: ignore[union-attr]
+            _driver(connection).execute(sql, bound)
         except connection.dialect.loaded_dbapi.Error as error:
             raise _told(connection, sql, error) from error
 
@@ -135,6 +133,11 @@ def insert_or_skip(table: Table, columns: Iterable[str]) -> Statement:
         sqlite.insert(table).values(values).on_conflict_do_nothing(),
         on_postgresql=postgresql.insert(table).values(values).on_conflict_do_nothing(),
     )
+
+
+def _driver(connection: Connection) -> Any:
+    """The driver's own connection: what it runs belongs to the transaction that is open."""
+    return connection.connection.driver_connection
 
 
 def _told(connection: Connection, sql: str, error: Any) -> BaseException:
