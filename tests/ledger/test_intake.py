@@ -66,6 +66,21 @@ def test_the_same_id_with_other_content_is_a_letter_once(tell: Tell) -> None:
     tell(story)
 
 
+def test_the_same_id_with_other_content_at_the_same_place_is_a_letter(tell: Tell) -> None:
+    """A topic that was made anew has the same places again: nothing of it is passed over."""
+
+    async def story(s: Stage) -> None:
+        first = s.record("c", customer(name="A"))
+        await s.take_records(first)
+        anew = msgspec.structs.replace(s.record("c", customer(name="B")), offset=first.offset)
+        taken = await s.take_records(anew)
+        assert (taken.events, taken.duplicates, taken.letters) == (0, 0, 1)
+        taken = await s.take_records(first)  # the same record again is no letter
+        assert (taken.events, taken.letters) == (0, 0)
+
+    tell(story)
+
+
 def test_the_same_id_with_other_content_in_one_fetch_is_a_letter(tell: Tell) -> None:
     async def story(s: Stage) -> None:
         taken = await s.take_records(
