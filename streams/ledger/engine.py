@@ -15,6 +15,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
@@ -257,12 +258,12 @@ class Ledger:
                     connection = self.engine.connect()
                 with connection.begin():
                     self._apply(connection, batch)
-            except (OperationalError, InterfaceError, DBAPIError) as error:
+            except Exception as error:  # a thread that ended would leave every caller waiting
                 connection = self._give_up(connection)
                 self._say_unwritable(error)
                 if self._closing.wait(pause):
                     for entry in batch:
-                        entry.error = LedgerClosedError(str(error.orig))
+                        entry.error = LedgerClosedError(self.unwritable)
                     return connection
                 pause = min(pause * 2, RETRY_PAUSE_MAX_S)
             else:
@@ -271,19 +272,25 @@ class Ledger:
                 self.items += len(batch)
                 return connection
 
-    def _say_unwritable(self, error: DBAPIError) -> None:
-        said = _said_first(error)
+    def _say_unwritable(self, error: Exception) -> None:
+        defect = None if isinstance(error, DBAPIError) else error
+        said = f"a defect, {type(error).__name__}"
+        if isinstance(error, DBAPIError):
+            said = _said_first(error)
         if self.unwritable is None:
             log.warning(
                 "the ledger cannot be written, trying again: %s",
                 said,
+                exc_info=defect,
                 extra={"action": "ledger_unwritable"},
             )
         self.unwritable = said
 
     @staticmethod
     def _give_up(connection: Connection | None) -> None:
-        if connection is not None:
+        if connection is None:
+            return
+        with suppress(Exception):  # it is not used again, whatever it has to say to that
             connection.invalidate()
             connection.close()
 
@@ -342,7 +349,8 @@ class Ledger:
 
 def _said_first(error: DBAPIError) -> str:
     """What went wrong at first: a full SQLite also forgets the savepoint that is then undone."""
-    first, found = error, error.__context__
+    first: DBAPIError = error
+    found = error.__context__
     while found is not None:
         first = found if isinstance(found, DBAPIError) else first
         found = found.__context__

@@ -7,14 +7,14 @@ put the copy back: where nothing was read since the copy was made, Kafka shows n
 from collections.abc import Sequence
 
 import msgspec
-from sqlalchemy import Connection, func, literal, select, update
+from sqlalchemy import Connection, case, func, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from streams.core.states import State
 from streams.ledger.engine import Operation
 from streams.ledger.rows import is_sending, state_is
 from streams.ledger.rules import Moment
-from streams.ledger.tables import books, deliveries, holds, meta
+from streams.ledger.tables import books, deliveries, holds, lanes, meta
 
 LOOK_UP_AFTER_RESTORE_S = 90 * 24 * 3600.0  # 90 days: longer than any input topic keeps an event
 RESTORED = "restored_at"
@@ -83,12 +83,22 @@ def _keep_quiet(connection: Connection, item: Restored) -> None:
 
 
 def _doubt_anew(connection: Connection, item: Restored) -> None:
-    """What was in doubt in the copy may have been sent again since: its wait begins anew."""
+    """What was in doubt in the copy may have been sent again since: its wait begins anew.
+
+    Our elapsed time means nothing in lanes of another host, which asks only for what has its own:
+    there the look-up is due at once, and the pause of its integration holds it until it is over.
+    """
     now = item.now
+    of_its_lane = select(lanes.c.boot).where(lanes.c.lane == deliveries.c.lane).scalar_subquery()
+    ours = func.coalesce(of_its_lane, now.boot) == now.boot
     connection.execute(
         update(deliveries)
         .where(state_is(State.UNCERTAIN))
-        .values(act_at=now.elapsed + item.settle_s, act_boot=now.boot, absences=0)
+        .values(
+            act_at=case((ours, now.elapsed + item.settle_s), else_=0.0),
+            act_boot=func.coalesce(of_its_lane, now.boot),
+            absences=0,
+        )
     )
     latest = func.max if connection.dialect.name == "sqlite" else func.greatest
     connection.execute(

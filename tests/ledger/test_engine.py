@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, event, text
 
 from streams.ledger import engine as engine_module
 from streams.ledger.engine import Ledger, LedgerClosedError, Operation, make_engine
@@ -373,3 +373,25 @@ def test_the_reason_is_kept_while_the_ledger_cannot_be_written() -> None:
 
     asyncio.run(run())
     assert "unable to open" in (ledger.unwritable or "")
+
+
+def test_a_defect_at_the_commit_does_not_end_the_writer(
+    tell: Tell, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Every caller would wait for ever, and nobody would know."""
+    trouble = [ZeroDivisionError("planted"), ZeroDivisionError("planted")]
+
+    def fail(_connection: Connection) -> None:
+        if trouble:
+            raise trouble.pop()
+
+    async def story(s: Stage) -> None:
+        event.listen(s.ledger.engine, "begin", fail)
+        async with asyncio.timeout(DEADLINE_S):
+            assert await s.ledger.submit(Writer().operation, "word") == "WORD"
+        assert words(s) == ["word"]
+        assert s.ledger.unwritable is None
+
+    tell(story)
+    (told,) = [r for r in caplog.records if r.exc_info is not None]
+    assert told.getMessage().endswith("a defect, ZeroDivisionError")

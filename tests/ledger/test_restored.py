@@ -109,6 +109,26 @@ def test_what_was_in_doubt_in_the_copy_waits_anew(tell: Tell) -> None:
     tell(story)
 
 
+def test_what_is_in_doubt_in_the_lanes_of_another_host_is_looked_up_there(tell: Tell) -> None:
+    """Our times mean nothing to it: what has only those would never become due."""
+
+    async def story(s: Stage) -> None:
+        await s.take(c=customer())
+        await s.worker.settle((await s.worker.claim())["c"], UNSURE)
+        theirs = s.now
+        s.now = Moment(wall=s.now.wall + 600.0, elapsed=5.0, boot="another/1")
+        await say_restored(s)
+        s.now = msgspec.structs.replace(theirs, wall=s.now.wall, elapsed=theirs.elapsed + 600.0)
+        (hold,) = (await s.ledger.read(load_holds)).values()
+        assert hold.paused(s.now.wall), "no look-up is begun before this is over"
+        s.go_on(SETTLE_S + 1)
+        (delivery,) = (await s.worker.tick()).look_ups
+        await s.worker.settle_look_up(delivery, ABSENT)
+        assert s.states() == {"c": "uncertain"}, "one absence since the restore is no proof"
+
+    tell(story)
+
+
 def test_what_was_being_sent_in_the_copy_is_looked_up_after_the_restore_has_settled(
     tell: Tell,
 ) -> None:

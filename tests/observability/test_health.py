@@ -117,7 +117,6 @@ def test_a_full_disk_is_told_with_what_the_database_says(tmp_path: Path) -> None
         finally:
             most = 1_000_000
         await taking
-        event.remove(engine, "begin", no_more)
 
     play(tmp_path, story, limits=SHORT)
 
