@@ -205,6 +205,15 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}
     to: str | None = None
 
 
+def differs_from_booked(number: str, reference: Reference | None) -> Failure:
+    """What comes for an invoice that is booked already does not say the same as the booking."""
+    booked = reference.number if reference else "?"
+    return Failure(
+        code=FailureCode.INVOICE_DIFFERS_FROM_BOOKED,
+        parameters={"number": number, "booked": booked},
+    )
+
+
 def plain(value: Decimal) -> str:
     """A decimal as people and JSON read it: no exponent, no trailing zeros after the point."""
     text = format(value, "f")

@@ -27,7 +27,14 @@ from connectors.port import (
     Write,
 )
 from schemas.events import EntityType, Invoice, customer_number_of
-from schemas.failures import Failure, FailureCode, Notable, Reference, WarningCode
+from schemas.failures import (
+    Failure,
+    FailureCode,
+    Notable,
+    Reference,
+    WarningCode,
+    differs_from_booked,
+)
 
 MAX_POSTS = 2  # within one delivery: one more when a read has shown that a cache had been stale
 
@@ -53,8 +60,9 @@ def deliver_invoice(job: Job, invoice: Invoice) -> Flow:
 
     Sent at most once unless DK+ refused it with a 4xx. Where the ledger is not unbroken, the
     booking is looked for before anything else; what the ledger knows as booked is never posted.
+    Where it knows only of a booking under that number, it is taken for this one if it is alike.
     """
-    if job.itself is not None:
+    if job.itself is not None and job.applied is not None:
         return (yield from _booked_already(job, invoice, job.itself))
     drafted = draft(invoice, job.integration.item_code_sources)
     if isinstance(drafted, Failure):
@@ -67,7 +75,7 @@ def deliver_invoice(job: Job, invoice: Invoice) -> Flow:
     customer = yield from _customer_number(job, invoice)
     if not isinstance(customer, str):
         return customer
-    if job.look_up_first:
+    if job.look_up_first or job.itself is not None:
         project = job.project.number if job.project is not None else ""
         asked = bookings.asked_of(invoice, customer, project=project)
         found = yield from bookings.look_up(asked, job.now)
@@ -75,6 +83,8 @@ def deliver_invoice(job: Job, invoice: Invoice) -> Flow:
             return bookings.applied(found, asked)
         if found is not None:
             return found
+    if job.itself is not None:
+        return Refused(failure=differs_from_booked(invoice.number, job.itself))
     return (yield from _book(job, invoice, drafted, customer))
 
 

@@ -35,16 +35,17 @@ from connectors.sparebank1.vouchers import Voucher, external_reference, payment_
 from connectors.sparebank1.wire import Row, integer, rows_of, text
 from schemas.arithmetic import refuse_invoice
 from schemas.events import Invoice
-from schemas.failures import Notable, Reference, WarningCode
+from schemas.failures import Notable, Reference, WarningCode, differs_from_booked
 
 
 def deliver_invoice(job: Job, invoice: Invoice) -> Generator[Step, Any, Verdict]:
     """Book an invoice or a credit note as one voucher, once.
 
-    What the ledger knows as booked is not posted again: the accountant may have credited it.
+    What the ledger knows as booked is not posted again: the accountant may have credited it. Where
+    it knows only of a booking under that number, it is taken for this one if it is alike.
     """
     content = invoice_content(invoice)
-    if job.itself is not None:
+    if job.itself is not None and job.applied is not None:
         return Applied(reference=job.itself, warnings=payment_warnings(content))
     refusal = refuse_invoice(invoice) or invoice_refusal(content)
     if refusal is not None:
@@ -79,13 +80,16 @@ class _Booking:
         asked = voucher(self.content, plan, self.guids, propose=propose)
         if asked.entry is None:
             return _nothing(asked.warnings)
-        if self.job.look_up_first:
+        known = self.job.itself
+        if self.job.look_up_first or known is not None:
             sought = Sought.of(asked.intent, any_type=True)
             booked = yield from look_up(self.books, sought)
             if isinstance(booked, Stop):
                 return booked
             if booked is not None:
                 return applied(booked, asked.warnings, asked.proposed)
+        if known is not None:
+            return Refused(failure=differs_from_booked(self.content.number, known))
         locked = yield from period_refusal(self.books, self.content)
         return locked if locked is not None else (yield from self._post(asked, asked.proposed))
 

@@ -3,7 +3,7 @@
 import msgspec
 
 from schemas.events import EntityType
-from schemas.failures import Failure, FailureCode, Reference
+from schemas.failures import Failure, Reference, differs_from_booked
 from streams.core.gates import GateState, GateView, closed, missing_failure
 from streams.core.model import Candidate, EntityRow, Sibling
 from streams.core.states import MOVABLE
@@ -126,14 +126,6 @@ def _invoice_order(
     if any(s.state in MOVABLE for s in older):
         return Park(None)
     return None
-
-
-def differs_from_booked(number: str, reference: Reference | None) -> Failure:
-    """Another event came for an invoice that is booked, and it does not say the same."""
-    return Failure(
-        code=FailureCode.INVOICE_DIFFERS_FROM_BOOKED,
-        parameters={"number": number, "booked": reference.number if reference else "?"},
-    )
 
 
 def to_supersede(keeper: Candidate, siblings: list[Sibling]) -> list[Sibling]:

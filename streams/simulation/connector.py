@@ -35,7 +35,7 @@ from connectors.port import (
     Write,
 )
 from schemas.events import Customer, Entity, EntityType, Invoice, Project, type_of
-from schemas.failures import Change, Failure, FailureCode, Reference
+from schemas.failures import Change, Failure, FailureCode, Reference, differs_from_booked
 from streams.simulation.books import Order
 
 PRODUCT = "product"
@@ -102,7 +102,7 @@ class SimulatedConnector:
         if found[0].content == self.content(job.event, job.integration).decode():
             return Applied(reference=reference)
         if intent.booking:
-            return Refused(failure=_differs(job.event.number, reference))
+            return Refused(failure=differs_from_booked(job.event.number, reference))
         return Settled(reference=reference)
 
     def find(self, entity_type: EntityType, number: str, integration: Integration) -> Flow:
@@ -249,7 +249,7 @@ def _as_booked(job: Job, found: list[Row], content: bytes) -> Applied | Refused:
     reference = _reference(found[0])
     if found[0].content == content.decode():
         return Applied(reference=reference)
-    return Refused(failure=_differs(job.event.number, reference))
+    return Refused(failure=differs_from_booked(job.event.number, reference))
 
 
 def _look(kind: str, number: str) -> Flow:
@@ -277,10 +277,6 @@ def _failure(code: FailureCode, **parameters: str) -> Failure:
 
 def _twice(number: str, hits: int) -> Failure:
     return _failure(FailureCode.FOUND_TWICE, number=number, hits=str(hits))
-
-
-def _differs(number: str, reference: Reference) -> Failure:
-    return _failure(FailureCode.INVOICE_DIFFERS_FROM_BOOKED, number=number, booked=reference.number)
 
 
 Meanings = Verdict | Resolution | Finding | Identification

@@ -202,6 +202,7 @@ class Outside:
     def _start_restored(self) -> None:
         if self._copy is not None:
             self.world.ledger.restore(self._copy)
+            self.world.was_restored = True
             self.world.note("ledgers restored from a copy")
         self.world.invariants.restored()
         self.world.stopped = False

@@ -84,6 +84,7 @@ class World:
         self._lives = 0
         self.group = Group(self)
         self.stopped = False  # for a restore
+        self.was_restored = False  # its ledger is one of a copy
         self._changes = ledger.changes
         self.outside = Outside(self)
         self._begin()

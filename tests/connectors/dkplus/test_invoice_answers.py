@@ -306,3 +306,27 @@ def test_retry_after_of_an_uncertain_write_is_handed_on(
     verdict = deliver(invoice_job(), dk)
     assert isinstance(verdict, Unsure)
     assert verdict.retry_after == seconds
+
+
+# --- a booking of which a question has found no more than its number ------------------------------
+
+KNOWN = Reference(id="7", number="20311")
+
+
+def test_a_booking_that_a_question_found_is_adopted_where_it_is_alike() -> None:
+    dk = Dk()
+    dk.script[LOOK_UP] = [reply(200, [BOOKED])]
+    verdict = deliver(invoice_job(itself=KNOWN, look_up_first=True), dk)
+    assert isinstance(verdict, Applied)
+    assert verdict.reference == KNOWN
+    assert dk.intents == []
+
+
+def test_a_booking_that_a_question_found_and_that_is_not_alike_is_told_and_never_repeated() -> None:
+    dk = Dk()
+    dk.script[LOOK_UP] = [reply(200, [{**BOOKED, "TotalAmountWithTax": 17.0}])]
+    verdict = deliver(invoice_job(itself=KNOWN, look_up_first=True), dk)
+    assert isinstance(verdict, Refused)
+    assert verdict.failure.code == "invoice-differs-from-booked"
+    assert verdict.failure.parameters == {"number": "10457", "booked": "20311"}
+    assert dk.intents == []

@@ -267,7 +267,7 @@ def test_what_the_ledger_knows_as_booked_is_read_and_never_posted() -> None:
         {**HIT, "Number": "20311", "RecordID": 90300, "TotalAmountWithTax": 300000.0},
     ]
     known = Reference(id="90300", number="20311")
-    verdict = deliver(invoice_job(itself=known, look_up_first=True), dk)
+    verdict = deliver(invoice_job(itself=known, applied=b"{}", look_up_first=True), dk)
     assert isinstance(verdict, Applied)
     assert verdict.reference == known
     assert codes(verdict.warnings) == ["invoice-number-differs", "amount-differs"]
@@ -279,7 +279,7 @@ def test_a_booking_that_is_gone_is_not_booked_again(look_up_first: bool) -> None
     """`verify` tells that it is missing; the accountant may have taken it out."""
     dk = Dk()
     dk.booked = [{**HIT, "Number": "20400", "RecordID": 90400}]
-    verdict = deliver(invoice_job(itself=KNOWN, look_up_first=look_up_first), dk)
+    verdict = deliver(invoice_job(itself=KNOWN, applied=b"{}", look_up_first=look_up_first), dk)
     assert verdict == Applied(reference=KNOWN)
     assert dk.intents == []
 
@@ -290,7 +290,7 @@ def test_a_booking_that_is_gone_is_not_booked_again(look_up_first: bool) -> None
 def test_a_known_booking_that_cannot_be_read_is_asked_for_again(answer: Any, verdict: type) -> None:
     dk = Dk()
     dk.script["GET", "/sales/invoice/reference/10457"] = [answer]
-    assert isinstance(deliver(invoice_job(itself=KNOWN), dk), verdict)
+    assert isinstance(deliver(invoice_job(itself=KNOWN, applied=b"{}"), dk), verdict)
     assert dk.intents == []
 
 

@@ -22,7 +22,7 @@ from connectors.port import (
     Write,
 )
 from schemas.events import Customer, Entity, EntityType, Invoice, Project
-from schemas.failures import Failure, FailureCode, Reference
+from schemas.failures import FailureCode, Reference, differs_from_booked
 from tests.third_connector.toybooks.answers import failed_read, failed_write, told
 
 MAPPING_VERSION = 1  # grows when the same event would be written otherwise
@@ -136,10 +136,7 @@ def _found_invoice(invoice: Invoice) -> Flow:
     wanted = msgspec.json.decode(msgspec.json.encode(members(invoice)))
     if {name: booked.get(name) for name in wanted} == wanted:
         return Applied(reference=_reference(reply))
-    parameters = {"number": invoice.number, "booked": str(booked.get("id"))}
-    return Refused(
-        failure=Failure(code=FailureCode.INVOICE_DIFFERS_FROM_BOOKED, parameters=parameters)
-    )
+    return Refused(failure=differs_from_booked(invoice.number, _reference(reply)))
 
 
 def _reference(answer: Answer) -> Reference:
