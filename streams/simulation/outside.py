@@ -49,6 +49,7 @@ class Around(Protocol):
     integrations: Mapping[str, Integration]
     puts: list[told.Put]
     stopped: bool
+    was_restored: bool
 
     @property
     def now(self) -> float:
