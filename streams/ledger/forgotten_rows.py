@@ -184,7 +184,11 @@ def erase_letters(connection: Connection, scope: Scope) -> Erased:
                     failure=to_json(plain_failure(failure_of(row.failure))),
                 )
             )
-        _erase_notices(connection, notices.c.letter_id.in_(some))
+        told = notices.c.letter_id.in_(some)
+        _erase_notices(connection, told)
+        _erase_causes(
+            connection, notice_causes.c.cause_pk.in_(select(notices.c.cause_pk).where(told))
+        )
         _erase_audit(connection, some)
     ids = {name.encode() for name in named}
     published = select(outbox.c.position, outbox.c.headers).where(
@@ -208,20 +212,25 @@ def erase_told(connection: Connection, scope: Scope, kept_customers: frozenset[s
         for row in connection.execute(pairs.where(*scope.of(inbox)).distinct())
         if row.customer_number not in kept_customers
     }
-    causes = select(notice_causes.c.cause_pk, notice_causes.c.detail).where(
-        notice_causes.c.company == scope.company
-    )
-    for row in connection.execute(causes).all():
+    _erase_causes(connection, notice_causes.c.company == scope.company, names)
+    if scope.customer is None:
+        _erase_holds(connection, scope)
+    return Erased(commands=_erase_commands(connection, scope, kept_customers))
+
+
+def _erase_causes(
+    connection: Connection, which: ColumnElement[bool], names: set[tuple[str, str]] | None = None
+) -> None:
+    """Empty causes of notices; with `names` only those that quote one of these entities."""
+    query = select(notice_causes.c.cause_pk, notice_causes.c.detail).where(which)
+    for row in connection.execute(query).all():
         detail = _detail.decode(row.detail)
-        if (detail.entity_type or "", detail.number) in names:
+        if names is None or (detail.entity_type or "", detail.number) in names:
             connection.execute(
                 update(notice_causes)
                 .where(notice_causes.c.cause_pk == row.cause_pk)
                 .values(detail=_plain_detail(row.detail))
             )
-    if scope.customer is None:
-        _erase_holds(connection, scope)
-    return Erased(commands=_erase_commands(connection, scope, kept_customers))
 
 
 def _erase_holds(connection: Connection, scope: Scope) -> None:

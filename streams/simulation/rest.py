@@ -161,7 +161,8 @@ def _books(world: World, key: str, rows: list[Row]) -> list[Violation]:
     if newest.state == State.MANUAL or _doubtful(rows):
         return []
     content = world.content_of(newest.event, integration)
-    if entries[0].content not in {content, *_discarded_on_the_way(world, key, rows)}:
+    others = {*_discarded_on_the_way(world, key, rows), *_switched_off_since(world, key)}
+    if entries[0].content not in {content, *others}:
         return [
             Violation(
                 "newest-in-the-books",
@@ -178,6 +179,19 @@ def _discarded_on_the_way(world: World, key: str, rows: list[Row]) -> set[str]:
         world.content_of(row.event, row.integration)
         for row in rows
         if dirty and row.state == State.DISCARDED
+    }
+
+
+def _switched_off_since(world: World, key: str) -> set[str]:
+    """What was written before the ledger was restored, and is not read again: its data is off."""
+    integration, kind, number = key.split("\x1f")
+    company = world.set_ups[integration].company
+    return {
+        world.content_of(put.id, integration)
+        for put in world.puts
+        if world.was_restored
+        and (put.company, put.kind, put.number) == (company, kind, number)
+        and world.was_off(integration, put)
     }
 
 

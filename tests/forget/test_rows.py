@@ -19,6 +19,7 @@ from streams.core.conclude import What
 from streams.directory import LiveDirectory
 from streams.ledger.commands import RunCommands, commands_operation
 from streams.ledger.engine import Operation
+from streams.ledger.notice_causes import Gather, gather
 from streams.ledger.outbox import mark_published
 from streams.ledger.tables import inbox
 from streams.ops.cli import cli
@@ -149,6 +150,31 @@ def test_nothing_of_a_customer_is_left_but_numbers(desk: Desk, request: Any) -> 
         assert s.rows("SELECT who, what FROM audit")[-1] == ("kari", "forgotten")
         node = request.getfixturevalue("postgresql_node") if "postgres" in s.url else None
         assert in_files(files_of(s.url, node)) == set()
+
+    play(desk.url, story)
+
+
+def test_what_was_told_of_a_record_that_never_was_an_event_goes_too(desk: Desk) -> None:
+    """A refusal quotes what it refuses; of this customer the ledger has taken nothing else."""
+
+    async def story(s: Stage) -> None:
+        await s.take(other=customer("100043"))
+        letter = s.record("bad", customer("100099"))
+        value = (letter.value or b"").replace(b'"active"', f'"{LETTER}"'.encode())
+        await s.take_records(msgspec.structs.replace(letter, value=value))
+        item = Gather(
+            owner=s.worker.name,
+            partitions=PARTITIONS,
+            now=s.now.wall,
+            integrations=s.integrations,
+        )
+        await s.ledger.submit(gather, item)
+        rows = s.rows("SELECT letter_id FROM letters")
+        await command(s, "discard", rows[0].letter_id)
+        await publish(s)
+        assert f"notice_causes.detail: {LETTER}" in in_rows(s.url)
+        await desk.forget("c-1001", "100099")
+        assert in_rows(s.url) == set()
 
     play(desk.url, story)
 
