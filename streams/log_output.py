@@ -27,6 +27,12 @@ _OWN: Final = frozenset(
     {*vars(logging.LogRecord("", 0, "", 0, "", (), None)), "message", "asctime", "action"}
     | {"taskName", "data"}  # Faust and mode hang an object on theirs
 )
+# PostgreSQL quotes the whole row that it refuses, in as many lines as it has.
+_DETAIL: Final = re.compile(
+    r"^DETAIL:.*?(?=^(?:HINT|CONTEXT):|^\[SQL|^\(Background|^The above |^During handling |\Z)",
+    re.MULTILINE | re.DOTALL,
+)
+_LEFT_OUT: Final = "DETAIL:  (left out: it quotes what is stored)\n"
 
 
 def set_up(form: str | None = None, *, stream: IO[str] | None = None) -> None:
@@ -109,16 +115,7 @@ def _plain(value: Any) -> Any:
 
 
 def _safe(text: str) -> str:
-    return cleared(without_password(text), remembered())
-
-
-def _one_line(text: str) -> str:
-    """What an event holds must not be able to write lines of its own."""
-    if text.isprintable():
-        return text
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
-    )
+    return cleared(without_password(_DETAIL.sub(_LEFT_OUT, text)), remembered())
 
 
 def _trace(formatter: logging.Formatter, record: logging.LogRecord) -> str:

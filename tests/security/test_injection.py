@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from sqlalchemy.exc import IntegrityError
 
 from connectors.port import Request
 from connectors.runner import encoded_target
@@ -18,6 +19,7 @@ from schemas.deadletters import Letter, encode_letter, read_letter
 from schemas.failures import FailureClass, FailureCode
 from schemas.wire import Record
 from streams import log_output
+from streams.ledger.engine import make_engine
 from streams.ops import console_output as out
 from streams.shown_text import as_json_shows, lines, one_line
 
@@ -89,6 +91,30 @@ def logged(request: pytest.FixtureRequest) -> Iterator[io.StringIO]:
     root.handlers[:], root.level = kept[0], kept[1]
     root.setLevel(kept[1])
     logging.captureWarnings(False)
+
+
+@pytest.mark.postgresql
+def test_a_row_that_the_database_refuses_is_not_quoted(
+    logged: io.StringIO, postgresql_url: str
+) -> None:
+    """PostgreSQL tells all of it, and a row may hold a whole event."""
+    log = logging.getLogger("streams.test")
+    name = "Qvintzhalm\n\nGhyrtolfsen"
+    engine = make_engine(postgresql_url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TEMP TABLE planted (a text, b int NOT NULL)")
+        with pytest.raises(IntegrityError) as refused:
+            connection.exec_driver_sql("INSERT INTO planted VALUES (%s, NULL)", (name,))
+    engine.dispose()
+    assert "Qvintzhalm" in str(refused.value.orig), "else there is nothing to leave out"
+    log.warning("refused: %s", refused.value.orig, extra={"action": "test"})
+    log.warning("refused", exc_info=refused.value, extra={"action": "test"})
+    told = logged.getvalue()
+    assert "Qvintzhalm" not in told
+    assert "Ghyrtolfsen" not in told
+    assert told.count("DETAIL:  (left out") == 3, "an exception tells its cause's text once more"
+    assert "null value in column" in told
+    assert "IntegrityError" in told
 
 
 @pytest.mark.parametrize("text", ESCAPES)
