@@ -4,6 +4,8 @@
 PYTHON ?= python3
 ARGS ?=
 FUZZ_EXAMPLES ?= 100000
+# Files of tests at once: most of the time they wait, for a broker or for a clock.
+AT_ONCE ?= 3
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -31,7 +33,7 @@ $(READY): requirements-dev.lock pyproject.toml
 	@touch $@
 
 test: lint browser ## set up, then every check and every test of CI
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(AT_ONCE) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 browser: setup ## what the tests of the console's pages use, where it can be had; they say so where not
 	@missing=; for tool in chromium npm; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \

@@ -1,13 +1,17 @@
 """The real Apache Kafka on this machine: one node, broker and controller in one process."""
 
 import base64
+import fcntl
+import os
 import re
 import secrets
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -213,14 +217,25 @@ def class_path(say: Callable[[str], None] = lambda _: None) -> str:
         raise KafkaUnavailableError(_ways_out("jgo is not installed")) from None
     say(f"getting {KAFKA} (43 MB the first time)")
     try:
-        jars = sorted(jgo.build(KAFKA).path.rglob("*.jar"))
-        # Apart: resolved together, the binding's parent pulls Kafka's own jars to other versions.
-        jars += jgo.build(LOGGING).path.rglob(f"{LOGGING.split(':')[1]}*.jar")
+        with _alone():
+            jars = sorted(jgo.build(KAFKA).path.rglob("*.jar"))
+            # Apart: resolved together, the binding's parent pulls Kafka's own jars to other
+            # versions.
+            binding = sorted(jgo.build(LOGGING).path.rglob(f"{LOGGING.split(':')[1]}*.jar"))
     except Exception as error:  # whatever it meets, the ways out are the same
         raise KafkaUnavailableError(_ways_out(f"{type(error).__name__}: {error}")) from error
-    if not jars:
+    if not jars or not binding:
         raise KafkaUnavailableError(_ways_out("no jar was found"))
-    return ":".join(str(jar) for jar in jars)
+    return ":".join(str(jar) for jar in (*jars, *binding))
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """One process of this user at a time: jgo fills its directories where others look already."""
+    path = Path(tempfile.gettempdir()) / f"moment-sync-jars-{os.getuid()}.lock"
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _ways_out(why: str) -> str:

@@ -234,7 +234,7 @@ class Invariants:
         """A write takes effect."""
         _, version = self._place(order)
         key = (integration, order.entity)
-        if order.action in MAKES and before is not None:
+        if order.action in MAKES and before is not None and not self._by_code(order, before):
             rule = "booked-once" if order.action == "book" else "made-once"
             self.tell(rule, f"{key}: {order.delivery} again, {before.delivery} was first")
         newest = self._newest.get(key)
@@ -243,6 +243,18 @@ class Invariants:
         if version is not None:
             self._newest[key] = version
         return version
+
+    def _by_code(self, order: Order, before: Entry) -> bool:
+        """Whether this is a product made once more by a replay, before the first one showed.
+
+        Its code is its key in the books: it gets no twin there, and nothing is booked by it.
+        """
+        replayed = "SELECT 1 FROM deliveries WHERE delivery_id = ? AND replays > 0"
+        return (
+            order.kind == "product"
+            and order.delivery == before.delivery
+            and bool(self._ledger.rows(replayed, order.delivery))
+        )
 
     def _place(self, order: Order) -> tuple[int, Version | None]:
         rows = self._ledger.rows(
