@@ -149,7 +149,7 @@ def _books(world: World, key: str, rows: list[Row]) -> list[Violation]:
     if world.was_removed(integration, f"{kind}/{number}"):
         return []
     if not done:
-        if world.was_restored and all(State(row.state) in _SAYS_NOTHING for row in rows):
+        if world.was_restored and all(_says_nothing(world, row) for row in rows):
             return []
         return _unknown(key, rows, bool(entries), kind)
     newest = done[0]
@@ -170,6 +170,15 @@ def _books(world: World, key: str, rows: list[Row]) -> list[Violation]:
             )
         ]
     return []
+
+
+def _says_nothing(world: World, row: Row) -> bool:
+    """Whether it never got to where a booking would have been looked for."""
+    if State(row.state) in _SAYS_NOTHING:
+        return True
+    customers = {put.customer for put in world.puts if put.id == row.event}
+    gone = any(world.was_removed(row.integration, f"customer/{number}") for number in customers)
+    return State(row.state) is State.DEAD and gone
 
 
 def _discarded_on_the_way(world: World, key: str, rows: list[Row]) -> set[str]:
