@@ -287,10 +287,10 @@ def test_what_the_ledger_knows_as_booked_is_never_posted() -> None:
     books.tables["journalentries"][0]["StatusCode"] = 31004
     for row in books.tables["journalentrylines"]:
         row["StatusCode"] = 31004
+    event = invoice(payment_id="12")
+    known = {"itself": first.reference, "applied": CONNECTOR.content(event, INTEGRATION)}
     for facts in ({}, {"look_up_first": True, "replay": 1}):
-        event = invoice(payment_id="12")
-        facts["applied"] = CONNECTOR.content(event, INTEGRATION)
-        verdict = books.deliver(event, customer=CUSTOMER, itself=first.reference, **facts)
+        verdict = books.deliver(event, customer=CUSTOMER, **known, **facts)
         assert isinstance(verdict, Applied)
         assert verdict.reference == first.reference
         assert [w.code for w in verdict.warnings] == [WarningCode.KID_CHECK_DIGIT]
