@@ -92,7 +92,7 @@ class Dispatcher:
             Take(
                 lanes=partitions,
                 owner=self._owner,
-                now=self._desk.now(),
+                clock=self._desk.now,
                 waits=self._waits(),
                 longest=self._longest(),
                 parent_wait=self._desk.settings.parent_wait_s,
@@ -147,7 +147,7 @@ class Dispatcher:
         settle = self._longest().settle
         self._quiet_until = self._desk.clock.elapsed() + settle
         return Restored(
-            now=self._desk.now(),
+            clock=self._desk.now,
             settle_s=settle,
             integrations=frozenset(self._desk.tenants.by_id),
         )

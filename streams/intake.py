@@ -74,7 +74,7 @@ class LedgerIntake:
         return behind
 
     def _restored_now(self) -> Restored:
-        return Restored(now=Moment(wall=self._now().timestamp(), elapsed=0.0, boot=""))
+        return Restored(clock=lambda: Moment(wall=self._now().timestamp(), elapsed=0.0, boot=""))
 
     def _read(self, records: Sequence[Record]) -> Fetch:
         at = self._now().timestamp()

@@ -1,6 +1,6 @@
 """Who owns a lane, and what a new owner finds (design section 6, Ownership)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -25,11 +25,15 @@ class Wait(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Take(msgspec.Struct, frozen=True, kw_only=True):
-    """A request to own lanes. `waits` by integration; `longest` for those not set up any more."""
+    """A request to own lanes. `waits` by integration; `longest` for those not set up any more.
+
+    `clock` is asked once the lanes are locked: a process that was stopped in between would else
+    begin the waits for its forerunner's writes when those had not been sent yet.
+    """
 
     lanes: frozenset[int]
     owner: str
-    now: Moment
+    clock: Callable[[], Moment]
     waits: Mapping[str, Wait]
     longest: Wait
     parent_wait: float
@@ -59,7 +63,7 @@ def _take_lanes(connection: Connection, item: Take) -> Owned:
     item = _with_lanes_beyond(connection, item)
     if item.lanes:
         rows = [
-            {"lane": lane, "epoch": 0, "owner": "", "boot": "", "taken_at": item.now.wall}
+            {"lane": lane, "epoch": 0, "owner": "", "boot": "", "taken_at": 0.0}
             for lane in sorted(item.lanes)
         ]
         connection.execute(insert_new(connection, lanes), rows)
@@ -69,13 +73,15 @@ def _take_lanes(connection: Connection, item: Take) -> Owned:
     epochs: dict[int, int] = {}
     taken: list[dict[str, Any]] = []
     reborn: set[int] = set()
-    for row in connection.execute(query):
+    found = connection.execute(query).all()
+    now = item.clock()
+    for row in found:
         epochs[row.lane] = row.epoch
         if row.owner == item.owner:
             continue
         epochs[row.lane] = row.epoch + 1
         taken.append({"b_lane": row.lane, "epoch": row.epoch + 1})
-        if row.boot not in {"", item.now.boot}:
+        if row.boot not in {"", now.boot}:
             reborn.add(row.lane)
     if not taken:
         return Owned(epochs=epochs, in_doubt=0)
@@ -85,15 +91,16 @@ def _take_lanes(connection: Connection, item: Take) -> Owned:
         .values(
             epoch=bindparam("epoch"),
             owner=item.owner,
-            boot=item.now.boot,
-            taken_at=item.now.wall,
+            boot=now.boot,
+            taken_at=now.wall,
         ),
         taken,
     )
     new = frozenset(row["b_lane"] for row in taken)
     if reborn:
-        _new_boot(connection, frozenset(reborn), item)
-    return Owned(epochs=epochs, in_doubt=_doubt(connection, new, frozenset(reborn), item))
+        _new_boot(connection, frozenset(reborn), item, now)
+    in_doubt = _doubt(connection, new, frozenset(reborn), item, now)
+    return Owned(epochs=epochs, in_doubt=in_doubt)
 
 
 def _with_lanes_beyond(connection: Connection, item: Take) -> Take:
@@ -105,9 +112,8 @@ def _with_lanes_beyond(connection: Connection, item: Take) -> Take:
     return msgspec.structs.replace(item, lanes=item.lanes | ours) if ours else item
 
 
-def _new_boot(connection: Connection, moved: frozenset[int], item: Take) -> None:
+def _new_boot(connection: Connection, moved: frozenset[int], item: Take, now: Moment) -> None:
     """Times of another boot mean nothing here: waits start anew, retries are due now."""
-    now = item.now
     connection.execute(
         update(deliveries)
         .where(deliveries.c.lane.in_(moved), deliveries.c.act_at.is_not(None))
@@ -133,7 +139,13 @@ def _new_boot(connection: Connection, moved: frozenset[int], item: Take) -> None
     )
 
 
-def _doubt(connection: Connection, new: frozenset[int], reborn: frozenset[int], item: Take) -> int:
+def _doubt(
+    connection: Connection,
+    new: frozenset[int],
+    reborn: frozenset[int],
+    item: Take,
+    now: Moment,
+) -> int:
     """What a former owner was sending: back to ready where no intent of a write was on disk.
 
     Otherwise it is uncertain until its send-by, the call's deadline and the settle time are over.
@@ -153,10 +165,10 @@ def _doubt(connection: Connection, new: frozenset[int], reborn: frozenset[int], 
             back.append((row.ordinal, row.entity_key))
             continue
         wait = item.waits.get(row.integration, item.longest)
-        start = item.now.elapsed + SEND_WITHIN_S
+        start = now.elapsed + SEND_WITHIN_S
         if row.lane not in reborn and row.send_by is not None:
             start = min(start, row.send_by)
         doubt.append((row.ordinal, start + wait.deadline + wait.settle))
     take_back(connection, back)
-    put_in_doubt(connection, doubt, item.now)
+    put_in_doubt(connection, doubt, now)
     return len(doubt)

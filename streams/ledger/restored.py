@@ -4,7 +4,7 @@ It is found out by a worker, where Kafka's commits are ahead (`offsets.py`), or 
 put the copy back: where nothing was read since the copy was made, Kafka shows nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 from sqlalchemy import Connection, case, func, literal, select, update
@@ -25,29 +25,31 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
 
     `settle_s`: how long the slowest accounting system may still be at work on what was sent
     before. `integrations`: those set up now; the ledger may not know all of them any more.
+    `clock` is asked when it is written: a process may have been stopped in between.
     """
 
-    now: Moment
+    clock: Callable[[], Moment]
     settle_s: float = 0.0
     integrations: frozenset[str] = frozenset()
 
 
 def _mark(connection: Connection, items: Sequence[Restored]) -> list[None]:
     for item in items:
-        _look_up_first(connection, item)
-        _keep_quiet(connection, item)
-        _doubt_anew(connection, item)
+        now = item.clock()
+        _look_up_first(connection, now)
+        _keep_quiet(connection, item, now)
+        _doubt_anew(connection, item, now)
     return [None] * len(items)
 
 
 mark_restored = Operation("restored", 5, _mark)
 
 
-def _look_up_first(connection: Connection, item: Restored) -> None:
+def _look_up_first(connection: Connection, now: Moment) -> None:
     """From now on every booking and creation looks up first."""
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     insert = dialect.insert(meta)
-    at = item.now.wall
+    at = now.wall
     connection.execute(
         insert.on_conflict_do_update(
             index_elements=[meta.c.key], set_={"value": insert.excluded.value}
@@ -57,7 +59,7 @@ def _look_up_first(connection: Connection, item: Restored) -> None:
     connection.execute(update(books).values(look_up_until=at + LOOK_UP_AFTER_RESTORE_S))
 
 
-def _keep_quiet(connection: Connection, item: Restored) -> None:
+def _keep_quiet(connection: Connection, item: Restored, now: Moment) -> None:
     """Nothing is sent, by any worker, until a look-up shows what was sent before the restore.
 
     On this boot its own clock counts; on other hosts the pause does, in wall time.
@@ -69,9 +71,9 @@ def _keep_quiet(connection: Connection, item: Restored) -> None:
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     insert = dialect.insert(holds)
     quiet = {
-        "quiet_until": item.now.elapsed + item.settle_s,
-        "quiet_boot": item.now.boot,
-        "pause_until": item.now.wall + item.settle_s,
+        "quiet_until": now.elapsed + item.settle_s,
+        "quiet_boot": now.boot,
+        "pause_until": now.wall + item.settle_s,
     }
     connection.execute(
         insert.on_conflict_do_update(
@@ -82,13 +84,12 @@ def _keep_quiet(connection: Connection, item: Restored) -> None:
     )
 
 
-def _doubt_anew(connection: Connection, item: Restored) -> None:
+def _doubt_anew(connection: Connection, item: Restored, now: Moment) -> None:
     """What was in doubt in the copy may have been sent again since: its wait begins anew.
 
     Our elapsed time means nothing in lanes of another host, which asks only for what has its own:
     there the look-up is due at once, and the pause of its integration holds it until it is over.
     """
-    now = item.now
     of_its_lane = select(lanes.c.boot).where(lanes.c.lane == deliveries.c.lane).scalar_subquery()
     ours = func.coalesce(of_its_lane, now.boot) == now.boot
     connection.execute(

@@ -164,9 +164,12 @@ def ledger_restored(as_json: bool) -> None:
     if wrong is not None:
         raise CommandEnds(Exit.WRONG, wrong)
     clock = SystemClock()
-    now = Moment(wall=clock.now().timestamp(), elapsed=clock.elapsed(), boot=clock.boot_id)
     settle_s = max(settings.sparebank1_settle_s, settings.dkplus_settle_s)
-    restored = Restored(now=now, settle_s=settle_s, integrations=names)
+
+    def now() -> Moment:
+        return Moment(wall=clock.now().timestamp(), elapsed=clock.elapsed(), boot=clock.boot_id)
+
+    restored = Restored(clock=now, settle_s=settle_s, integrations=names)
     asyncio.run(_say_restored(settings.ledger, restored))
     if as_json:
         until = clock.now() + timedelta(seconds=LOOK_UP_AFTER_RESTORE_S)

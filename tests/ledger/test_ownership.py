@@ -1,10 +1,13 @@
 """Lanes, epochs and what a new owner finds (design section 6)."""
 
+import asyncio
+
 import msgspec
 
 from streams.ledger.lanes import Wait
 from streams.ledger.orphans import TakeBack, take_back
 from streams.ledger.outbox import unpublished
+from streams.ledger.work import SEND_WITHIN_S
 from tests.ledger.conftest import Tell
 from tests.ledger.samples import (
     BOOK,
@@ -20,6 +23,7 @@ from tests.ledger.samples import (
     lane_of,
 )
 from tests.ledger.stage import Stage
+from tests.ledger.test_engine import Hurdle
 from tests.ledger.workers import Worker
 
 ANOTHER_BOOT = "host/2"
@@ -51,6 +55,31 @@ def test_a_tick_with_an_old_epoch_moves_nothing(tell: Tell) -> None:
         s.go_on(60)
         assert (await s.worker.tick()).integrations == frozenset()
         assert s.states() == {"c": "due"}
+
+    tell(story)
+
+
+def test_a_worker_that_stood_still_before_it_took_lanes_waits_from_then_on(tell: Tell) -> None:
+    """Meanwhile the former owner has sent something: its wait does not begin before that."""
+
+    async def story(s: Stage) -> None:
+        await s.take(c=customer())
+        claimed = (await s.worker.claim())["c"]
+        hurdle = Hurdle(s.ledger)
+        await hurdle.reached()
+        other = Worker(s, "w2")
+        taking = asyncio.create_task(other.own())
+        await asyncio.sleep(0)  # it has asked for the lanes, and stands still
+        s.go_on(44)
+        intending = asyncio.create_task(s.worker.intend(claimed, CREATE))
+        await asyncio.sleep(0)
+        hurdle.let_go()
+        assert await intending is not None
+        assert (await taking).in_doubt == 1
+        s.go_on(60)  # as long as the call may take
+        assert (await other.tick()).look_ups == ()
+        s.go_on(30 + SEND_WITHIN_S)
+        assert len((await other.tick()).look_ups) == 1
 
     tell(story)
 

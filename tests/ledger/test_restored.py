@@ -25,7 +25,7 @@ KNOWN_FOR_LONG_S = 40 * 24 * 3600.0
 
 
 async def say_restored(s: Stage) -> None:
-    item = Restored(now=s.now, settle_s=SETTLE_S, integrations=frozenset({SB1.id}))
+    item = Restored(clock=lambda: s.now, settle_s=SETTLE_S, integrations=frozenset({SB1.id}))
     await s.ledger.submit(mark_restored, item)
 
 

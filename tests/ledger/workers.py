@@ -49,7 +49,7 @@ class Worker:
             Take(
                 lanes=lanes,
                 owner=self.name,
-                now=self.stage.now,
+                clock=lambda: self.stage.now,
                 waits=waits or {SB1.id: Wait(deadline=60.0, settle=30.0)},
                 longest=Wait(deadline=180.0, settle=150.0),
                 parent_wait=POLICY.parent_wait,

@@ -37,7 +37,7 @@ def test_it_has_measured_both_workers_under_load_and_faults(report: Any) -> None
         f"worker-{n} {what}"
         for n in (1, 2)
         for what in ("memory", "file descriptors", "threads", "tasks")
-    }, "half a minute takes too little to judge what a delivery costs the ledger"
+    } | {"ledger a delivery"}
     assert report["events"] > 200
     assert report["faults"] > 0
     assert report["samples"] >= 4
