@@ -108,6 +108,8 @@ class Holding:
             was, now = tenant.held(), found.get(name)
             tenant.hold = now
             if was is not None and tenant.held() is None:
+                if tenant.books is None:
+                    tenant.identify_at = 0.0  # it was put off for as long as a probe is
                 tenant.hungry = True
                 self._desk.work.set()
 
