@@ -315,10 +315,21 @@ class Dispatcher:
         self._desk.spawn(self._deliver(claimed, tenant))
 
     async def _deliver(self, claimed: Claimed, tenant: Tenant) -> None:
+        try:
+            outcome = await self._attempt(claimed, tenant)
+            await self._write_down(outcome, tenant)
+        finally:
+            lane = claimed.delivery.lane
+            self._desk.sending.discard(claimed.delivery.ordinal)
+            self._lanes_busy[lane] -= 1
+            self._lane_ended.set()
+
+    async def _attempt(self, claimed: Claimed, tenant: Tenant) -> Outcome:
         began = self._desk.clock.elapsed()
         outcome: Outcome | None = None
         try:
             outcome = await self._desk.performer.deliver(claimed)
+            return outcome
         finally:
             elapsed = self._desk.clock.elapsed()
             tenant.ended(
@@ -331,13 +342,6 @@ class Dispatcher:
             tenant.probing = tenant.probing and not claimed.probe
             self.in_flight -= 1
             self._desk.work.set()
-        try:
-            await self._write_down(outcome, tenant)
-        finally:
-            lane = claimed.delivery.lane
-            self._desk.sending.discard(claimed.delivery.ordinal)
-            self._lanes_busy[lane] -= 1
-            self._lane_ended.set()
 
     async def _write_down(self, outcome: Outcome, tenant: Tenant) -> None:
         settled: Settled = await self._desk.ledger.submit(self._settle, outcome.settlement)
