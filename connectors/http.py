@@ -80,7 +80,7 @@ class _DroppedError(Exception):
 
 
 class _TooLargeError(Exception):
-    """The answer's body is larger than `BODY_MAX_BYTES`."""
+    """The answer's body is larger than it may be."""
 
 
 class _Unsafe(Exception):  # noqa: N818 - a refusal of ours, not a failure
@@ -90,10 +90,11 @@ class _Unsafe(Exception):  # noqa: N818 - a refusal of ours, not a failure
 class _Call:
     """One call: its last question before bytes leave, and whether they may have left."""
 
-    __slots__ = ("left", "may_send")
+    __slots__ = ("body_max", "left", "may_send")
 
-    def __init__(self, may_send: Callable[[], bool]) -> None:
+    def __init__(self, may_send: Callable[[], bool], body_max: int) -> None:
         self.may_send = may_send
+        self.body_max = body_max
         self.left = False
 
     def open(self, protocol: ResponseHandler | None) -> asyncio.WriteTransport:
@@ -166,11 +167,17 @@ class HttpSession:
 
     `allowed_hosts` are `host:port`, as they stand in URLs (lower case, port always given).
     `private_hosts` are those of them that may have private addresses; plain http is for loopback.
+    No answer may be larger than `body_max` bytes.
     """
 
     def __init__(
-        self, allowed_hosts: frozenset[str], private_hosts: frozenset[str] = frozenset()
+        self,
+        allowed_hosts: frozenset[str],
+        private_hosts: frozenset[str] = frozenset(),
+        *,
+        body_max: int = BODY_MAX_BYTES,
     ) -> None:
+        self._body_max = body_max
         self._allowed = allowed_hosts
         self._private = private_hosts
         self._approved: dict[str, _Origin] = {}
@@ -227,7 +234,7 @@ class HttpSession:
             return _not_sent(NoAnswerKind.REFUSED, origin)
         if not _TARGET.fullmatch(target):
             return _not_sent(NoAnswerKind.REFUSED, "not a URL")
-        this = _Call(may_send)
+        this = _Call(may_send, self._body_max)
         try:
             async with asyncio.timeout(deadline_s):
                 request = origin.request(method, target, headers, body)
@@ -291,7 +298,7 @@ async def _exchange(
         message, content = await protocol.read()
         while message.code in _INTERIM and message.code != _SWITCHING:
             message, content = await protocol.read()
-        body = await _bounded_body(content)
+        body = await _bounded_body(content, this.body_max)
     except BaseException:
         connection.close()
         raise
@@ -299,13 +306,13 @@ async def _exchange(
     return Answer(status=message.code, headers=_headers(message.headers), body=body)
 
 
-async def _bounded_body(content: aiohttp.StreamReader) -> bytes:
+async def _bounded_body(content: aiohttp.StreamReader, most: int) -> bytes:
     chunks: list[bytes] = []
     size = 0
     while not content.at_eof():
         chunk = await content.readany()
         size += len(chunk)
-        if size > BODY_MAX_BYTES:
+        if size > most:
             raise _TooLargeError
         chunks.append(chunk)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)

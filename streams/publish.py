@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from schemas.lane import partition_of
+from streams import publish_order
 from streams.kafka_client import KafkaConnection, wait_for_kafka
 from streams.ports import Outbox, OutboxRow
 from streams.topics import DEADLETTER_ROOM_BYTES, DEFAULT_MESSAGE_BYTES, TopicNames
@@ -35,8 +36,9 @@ class Publisher:
     """Drains an outbox. One at a time for each process.
 
     Within a partition, and so within a key, a batch is sent only when the one before it is
-    acknowledged. When a batch fails, its rows and those after them in its partition are sent
-    again by a fresh producer: repeats are possible, another order and loss are not.
+    acknowledged; the same holds for an entity over all topics (`publish_order`). When a batch
+    fails, its rows and those after them in its partition are sent again by a fresh producer:
+    repeats are possible, another order and loss are not.
     """
 
     def __init__(
@@ -113,15 +115,16 @@ class Publisher:
             return False
         try:
             producer = await self._started()
-            lanes = await self._by_lane(producer, rows)
+            steps = [await self._by_lane(producer, step) for step in publish_order.steps(rows)]
         except (KafkaError, OSError, TimeoutError) as error:
             await self._failed(error)
             return False
-        while lanes:
-            trouble = await self._round(producer, lanes)
-            if trouble is not None:
-                await self._failed(trouble)
-                return False
+        for lanes in steps:
+            while lanes:
+                trouble = await self._round(producer, lanes)
+                if trouble is not None:
+                    await self._failed(trouble)
+                    return False
         self._told_at = None
         return True
 

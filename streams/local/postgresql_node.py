@@ -18,6 +18,8 @@ LOOK_AGAIN_S = 0.05
 LOG_TAIL_BYTES = 2_000
 # Unix socket paths are limited to about 100 bytes: deep directories get a short one of their own.
 SOCKET_DIRECTORY_BYTES_MAX = 80
+# What a server says that is started while sessions of a killed one are still ending.
+STILL_THERE = "pre-existing shared memory block"
 _IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 
@@ -66,8 +68,19 @@ class PostgresNode:
             self._server = self._prepared()
         command = [str(self._server.bin_path / "postgres"), "-D", str(self._server.pgdata)]
         command += ["-h", "", "-k", str(self._socket_directory)]
-        self._process = GuardedProcess(command, log=self.log, user=self._server.system_user)
-        self._wait(self._process, seconds)
+        deadline = time.monotonic() + seconds
+        while True:
+            seen = self.log.stat().st_size if self.log.exists() else 0
+            self._process = GuardedProcess(command, log=self.log, user=self._server.system_user)
+            try:
+                self._wait(self._process, deadline - time.monotonic(), seen)
+            except PostgresUnavailableError as error:
+                # Sessions of a server that was killed may outlive it for a moment.
+                if STILL_THERE not in str(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(LOOK_AGAIN_S)
+            else:
+                return
 
     def stop(self, seconds: float = STOP_S) -> None:
         """Stop in good order, closing sessions; kill when that takes longer than `seconds`."""
@@ -121,13 +134,13 @@ class PostgresNode:
             self._socket_directory.chmod(0o777)
         return server
 
-    def _wait(self, process: GuardedProcess, seconds: float) -> None:
+    def _wait(self, process: GuardedProcess, seconds: float, seen: int) -> None:
         deadline = time.monotonic() + seconds
         while self._psql("SELECT 1").returncode != 0:
             late = time.monotonic() > deadline
             if late or process.exit_code is not None:
                 self.kill()
-                tail = self.log.read_bytes()[-LOG_TAIL_BYTES:].decode(errors="replace")
+                tail = self.log.read_bytes()[seen:][-LOG_TAIL_BYTES:].decode(errors="replace")
                 why = f"was not usable within {seconds:.0f} s" if late else "ended at once"
                 raise PostgresUnavailableError(f"PostgreSQL {why}; its log:\n{tail}")
             time.sleep(LOOK_AGAIN_S)

@@ -309,7 +309,7 @@ def test_a_connection_that_breaks_between_taking_and_writing_is_not_written_to()
             asked.append("asked")
             return True
 
-        guard = http._Call(may_send)
+        guard = http._Call(may_send, http.BODY_MAX_BYTES)
         gone = ResponseHandler(asyncio.get_running_loop())
         for protocol in (None, gone):
             with pytest.raises(ClientConnectionError):

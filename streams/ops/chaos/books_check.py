@@ -1,7 +1,7 @@
 """The books of a history: everything once, in order, and as it was meant. Pure."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -193,10 +193,8 @@ def _differences(wanted: Booking, holds: Booking) -> Iterator[tuple[str, str]]:
 
 def _noted(history: History) -> Iterator[Violation]:
     """What the simulators' own judges saw."""
-    restored: Mapping[str, float] = {
-        one.kind: one.at for one in history.mischief if one.forgets_from is not None
-    }
-    first = min(restored.values(), default=None)
+    restored = (one.at for one in history.mischief if one.forgets_from is not None)
+    first = min(restored, default=None)
     for one in history.noted:
         late = first is not None and one.at >= first
         if late and one.kind in FORGIVEN_AFTER_RESTORE:

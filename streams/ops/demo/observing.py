@@ -15,6 +15,8 @@ from streams.ops.demo.books_read import FoundBooks, path_of, read_books
 from streams.ops.demo.companies import Books, Kind
 
 CALL_S: Final = 10.0
+BOOKS_S: Final = 120.0  # fifty thousand bookings are some dozen megabytes
+BOOKS_MAX_BYTES: Final = 1024 * 1024 * 1024
 LOOK_AGAIN_S: Final = 0.1
 
 
@@ -22,14 +24,15 @@ LOOK_AGAIN_S: Final = 0.1
 async def _session(urls: Sequence[str]) -> AsyncIterator[HttpSession]:
     places = {urlsplit(url).netloc for url in urls}
     names = {urlsplit(url).hostname or "" for url in urls}
-    async with HttpSession(frozenset(places), frozenset(places | names)) as session:
+    allowed, private = frozenset(places), frozenset(places | names)
+    async with HttpSession(allowed, private, body_max=BOOKS_MAX_BYTES) as session:
         yield session
 
 
-async def _get(session: HttpSession, url: str) -> bytes | None:
+async def _get(session: HttpSession, url: str, deadline_s: float = CALL_S) -> bytes | None:
     """The body of a 200, else None."""
     answer = await session.send(
-        url, method="GET", headers={}, body=None, deadline_s=CALL_S, may_send=lambda: True
+        url, method="GET", headers={}, body=None, deadline_s=deadline_s, may_send=lambda: True
     )
     if isinstance(answer, Answer) and answer.status == HTTPStatus.OK:
         return answer.body
@@ -57,7 +60,7 @@ async def read_all_books(
     roots = {kind: _root(url) for kind, url in base_urls.items()}
     async with _session(list(roots.values())) as session:
         for one in books:
-            shown = await _get(session, roots[one.kind] + path_of(one))
+            shown = await _get(session, roots[one.kind] + path_of(one), BOOKS_S)
             if shown is None:
                 continue
             try:
