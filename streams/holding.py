@@ -47,7 +47,9 @@ class Holding:
             match verdict:
                 case port.Identity(books=books):
                     await self._know(tenant, books)
-                    tenant.identify_at = self._desk.clock.elapsed() + ASK_IDENTITY_AGAIN_S
+                    # While that was written, an empty probe may have asked for it anew.
+                    if tenant.books is not None:
+                        tenant.identify_at = self._desk.clock.elapsed() + ASK_IDENTITY_AGAIN_S
                 case port.Hold(failure=failure):
                     await self.change_hold(tenant, failure)
                     tenant.identify_at = (
