@@ -8,7 +8,6 @@ import secrets
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -221,7 +220,8 @@ def class_path(say: Callable[[str], None] = lambda _: None) -> str:
             jars = sorted(jgo.build(KAFKA).path.rglob("*.jar"))
             # Apart: resolved together, the binding's parent pulls Kafka's own jars to other
             # versions.
-            binding = sorted(jgo.build(LOGGING).path.rglob(f"{LOGGING.split(':')[1]}*.jar"))
+            found = jgo.build(LOGGING).path.rglob(f"{LOGGING.split(':')[1]}*.jar")
+            binding = [_kept(jar) for jar in sorted(found)]
     except Exception as error:  # whatever it meets, the ways out are the same
         raise KafkaUnavailableError(_ways_out(f"{type(error).__name__}: {error}")) from error
     if not jars or not binding:
@@ -229,11 +229,26 @@ def class_path(say: Callable[[str], None] = lambda _: None) -> str:
     return ":".join(str(jar) for jar in (*jars, *binding))
 
 
+def _kept(jar: Path) -> Path:
+    """A copy that stays: jgo makes a directory anew each time that has nothing but modules."""
+    kept = _cache() / jar.name
+    fresh = kept.with_suffix(f".{os.getpid()}")
+    shutil.copyfile(jar, fresh)
+    fresh.replace(kept)  # whoever has it open keeps what was there
+    return kept
+
+
+def _cache() -> Path:
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    directory = Path(home) / "moment-sync" / "jars"
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory
+
+
 @contextmanager
 def _alone() -> Iterator[None]:
     """One process of this user at a time: jgo fills its directories where others look already."""
-    path = Path(tempfile.gettempdir()) / f"moment-sync-jars-{os.getuid()}.lock"
-    with path.open("w") as lock:
+    with (_cache() / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

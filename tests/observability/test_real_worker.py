@@ -86,7 +86,7 @@ def test_a_worker_that_works_is_well_and_counts(scene: Hurt) -> None:
 def test_a_stopped_process_answers_no_probe_and_is_well_when_it_goes_on(scene: Hurt) -> None:
     os.kill(scene.worker.pid, signal.SIGSTOP)
     try:
-        assert scene.page("healthz") is None
+        scene.until(lambda: scene.page("healthz") is None, "it has stopped")
     finally:
         os.kill(scene.worker.pid, signal.SIGCONT)
     scene.until(lambda: scene.kinds() == [], "it is well")
