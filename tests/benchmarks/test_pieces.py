@@ -174,7 +174,7 @@ def goal(**given_: object) -> Goal:
         "at_least": True,
         "against": "reference",
     }
-    return Goal(**{**fields, **given_})  # type: ignore[arg-type]
+    return Goal(**{**fields, **given_})  # type: ignore[arg-type]  # fields by name, of any type
 
 
 def test_a_ratio_is_taken_within_each_round() -> None:
@@ -292,7 +292,7 @@ def test_a_case_that_fails_takes_no_other_with_it() -> None:
         )
 
     cases = {"fails": Case("F", fails), "works": Case("W", works)}
-    done = asyncio.run(command.run_cases(cases, None, None, shown=False))  # type: ignore[arg-type]
+    done = asyncio.run(command.run_cases(cases, None, None, shown=False))  # type: ignore[arg-type]  # these cases use neither
     assert [result.failed for result in done] == ["TimeoutError: it took too long", None]
     assert command.broken(done)
     assert not command.broken(done[1:]), "a peer may lose what it does not promise to keep"

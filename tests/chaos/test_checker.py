@@ -238,7 +238,7 @@ def booked_twice_and_one_taken_away(history: History) -> History:
 
 def booked_with_another_amount(history: History) -> History:
     def change(books: msgspec.Struct) -> object:
-        first, *rest = books.bookings  # type: ignore[attr-defined]
+        first, *rest = books.bookings  # type: ignore[attr-defined]  # it is FoundBooks
         return replace(books, bookings=(replace(first, amount=first.amount + 1), *rest))
 
     return of_first_books(history, change)
@@ -254,8 +254,8 @@ def stranger_in_the_books(history: History) -> History:
 
 def older_content(history: History) -> History:
     def change(books: msgspec.Struct) -> object:
-        number, fields = next(iter(books.customers.items()))  # type: ignore[attr-defined]
-        older = {**books.customers, number: {**fields, "name": "old v0"}}  # type: ignore[attr-defined]
+        number, fields = next(iter(books.customers.items()))  # type: ignore[attr-defined]  # it is FoundBooks
+        older = {**books.customers, number: {**fields, "name": "old v0"}}  # type: ignore[attr-defined]  # it is FoundBooks
         return replace(books, customers=older)
 
     return of_first_books(history, change)

@@ -310,7 +310,7 @@ def test_head_and_body_are_written_before_anything_else_can_run(
             class Watched(http._Call):
                 def open(self, protocol: ResponseHandler | None) -> asyncio.WriteTransport:
                     transport = super().open(protocol)
-                    return WatchedTransport(transport)  # type: ignore[return-value]
+                    return WatchedTransport(transport)  # type: ignore[return-value]  # a double
 
             class WatchedTransport:
                 def __init__(self, transport: asyncio.WriteTransport) -> None:

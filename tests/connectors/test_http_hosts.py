@@ -240,7 +240,7 @@ def test_no_exception_of_aiohttp_escapes(
             if kind.__module__.endswith("client_exceptions"):
                 error.__dict__.setdefault(name, OSError(1, "made up"))
         session = session_for("http://127.0.0.1:9")
-        session._connector = _Raising(error)  # type: ignore[assignment]
+        session._connector = _Raising(error)  # type: ignore[assignment]  # a double
         reply = await call(session, "http://127.0.0.1:9/")
         assert isinstance(reply, NoAnswer)
         assert not reply.sent
@@ -256,7 +256,7 @@ def test_a_bug_within_the_library_is_logged_and_does_not_escape(
 ) -> None:
     async def main() -> None:
         session = session_for("http://127.0.0.1:9")
-        session._connector = _Raising(AssertionError())  # type: ignore[assignment]
+        session._connector = _Raising(AssertionError())  # type: ignore[assignment]  # a double
         no_answer(await call(session, "http://127.0.0.1:9/"), NoAnswerKind.REFUSED, sent=False)
 
     asyncio.run(main())

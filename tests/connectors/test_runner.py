@@ -107,7 +107,7 @@ def test_the_intent_is_on_disk_before_the_write_and_the_token_is_had_before_the_
             order.append(intent.kind)
             return SendPermit(it.clock.seconds + 5)
 
-        books.identity.send = token  # type: ignore[method-assign]
+        books.identity.send = token  # type: ignore[method-assign]  # a double
         attempt: Attempt[Any] = await it.runner.deliver(it.job, intend)
         assert attempt.verdict.ok
         assert order == ["token", "customer.create"]
@@ -221,7 +221,7 @@ def test_a_write_is_repeated_after_a_401_only_while_it_may_be_sent() -> None:
                 it.clock.seconds += 6  # the renewal outlives the permit
             return await send(*args, **more)
 
-        books.identity.send = slow  # type: ignore[method-assign]
+        books.identity.send = slow  # type: ignore[method-assign]  # a double
         attempt = await it.deliver()
         assert attempt.verdict.kind is NoAnswerKind.DROPPED
         assert len(books.calls) == 2

@@ -101,7 +101,7 @@ async def _take(browser: Browser, base: str, url: str, directory: Path) -> None:
             path = directory / f"{name}.png"
             width = given["viewport"]["width"]
             clip = {"x": 0, "y": top, "width": width, "height": min(size - top, TALLEST)}
-            taken = await page.screenshot(full_page=True, clip=clip)  # type: ignore[arg-type]
+            taken = await page.screenshot(full_page=True, clip=clip)  # type: ignore[arg-type]  # the library takes a dict too
         picture = await smaller(empty, taken)
         path.write_bytes(picture)
         sys.stdout.write(f"{path.name}: {len(picture) // 1000} kB\n")

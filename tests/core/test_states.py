@@ -57,7 +57,7 @@ def test_a_transition_is_legal_exactly_when_the_table_has_it(old: State, new: St
     ids=lambda state: state.value,
 )
 def test_an_illegal_transition_changes_nothing(old: State, new: State) -> None:
-    changes = Changes(rules=None, now=Moment(wall=1.0, elapsed=1.0, boot="b"))  # type: ignore[arg-type]
+    changes = Changes(rules=None, now=Moment(wall=1.0, elapsed=1.0, boot="b"))  # type: ignore[arg-type]  # no rule is asked
     delivery = _delivery(old)
     with pytest.raises(IllegalTransitionError):
         changes.move(delivery, new, attempts=7)

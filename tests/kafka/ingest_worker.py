@@ -91,7 +91,7 @@ async def main(given: dict[str, object]) -> int:
     if trouble is not None:
         logging.getLogger("worker").error(trouble)
         return 3
-    resume: dict[str, int] = given.get("resume", {})  # type: ignore[assignment]
+    resume: dict[str, int] = given.get("resume", {})  # type: ignore[assignment]  # JSON that the test wrote itself
     pause_s = float(str(given.get("pause_s", 0)))
     store = SqliteIntake(str(given["database"]), str(given["worker"]), resume, pause_s)
     app = build_faust_app(

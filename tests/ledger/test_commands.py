@@ -58,11 +58,11 @@ def test_an_edit_takes_the_place_of_the_event_and_stays_for_the_next_replay(tell
             {"field": "$.paymentId", "from": None, "to": "123"},
         ]
         claimed = (await stage.worker.claim())["i"]
-        assert claimed.event.lines[0].account.vat_code == "31"  # type: ignore[union-attr]
+        assert claimed.event.lines[0].account.vat_code == "31"  # type: ignore[union-attr]  # it is an invoice
         await stage.worker.settle(claimed, DEAD)
         await desk.do("replay", deliveries=(dead,), edit={"$.lines[0].vatCode": "6"})
         again = (await stage.worker.claim())["i"]
-        line = again.event.lines[0]  # type: ignore[union-attr]
+        line = again.event.lines[0]  # type: ignore[union-attr]  # it is an invoice
         assert (line.account.vat_code, line.vat_code) == ("31", "6")
 
     tell(story)

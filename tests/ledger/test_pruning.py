@@ -51,7 +51,7 @@ class PrunersDesk:
 
 
 def pruner_of(s: Stage) -> Pruner:
-    return Pruner(PrunersDesk(s))  # type: ignore[arg-type]
+    return Pruner(PrunersDesk(s))  # type: ignore[arg-type]  # as much of a desk as it needs
 
 
 async def publish(s: Stage) -> None:
@@ -283,7 +283,7 @@ def test_an_hour_lies_between_two_rounds(tmp_path: Path) -> None:
 
     async def story(s: Stage) -> None:
         desk = PrunersDesk(s)
-        pruner = Pruner(desk)  # type: ignore[arg-type]
+        pruner = Pruner(desk)  # type: ignore[arg-type]  # as much of a desk as it needs
         begun = []
         for _ in range(4):
             pruner.look(s.now)

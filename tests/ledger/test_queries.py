@@ -46,7 +46,7 @@ def test_pages_hold_each_of_the_dead_once_whatever_their_size(
                 assert _paged(stage, Filter(), size) == everything
 
     def _all(connection: object) -> list[dead_module.Dead]:
-        return list(all_dead(connection, Filter()))  # type: ignore[arg-type]
+        return list(all_dead(connection, Filter()))  # type: ignore[arg-type]  # the reader gives a connection
 
     tell(story)
 

@@ -66,7 +66,7 @@ def test_every_entity_comes_once_whatever_the_size_of_a_page(url: str, limit: in
     after = ""
     while batch := ask(
         url,
-        lambda c, after=after: recorded.entities_after(  # type: ignore[misc]
+        lambda c, after=after: recorded.entities_after(  # type: ignore[misc]  # the default binds it in the loop
             c, "fjord", EntityType.CUSTOMER, after, limit
         ),
     ):
@@ -81,7 +81,7 @@ def test_every_booking_of_the_books_comes_once(url: str, limit: int) -> None:
     after = ""
     while batch := ask(
         url,
-        lambda c, after=after: recorded.bookings_after(c, "one", after, limit),  # type: ignore[misc]
+        lambda c, after=after: recorded.bookings_after(c, "one", after, limit),  # type: ignore[misc]  # the default binds it in the loop
     ):
         found += [one.number for one in batch]
         after = batch[-1].number

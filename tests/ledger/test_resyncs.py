@@ -144,6 +144,6 @@ def test_a_resync_keeps_what_a_person_has_edited(tell: Tell) -> None:
         await stage.worker.deliver("c")
         await desk.do("resync", integration=SB1.id)
         claimed = (await stage.worker.claim())["c"]
-        assert claimed.event.name == "Fjord 2 AS"  # type: ignore[union-attr]
+        assert claimed.event.name == "Fjord 2 AS"  # type: ignore[union-attr]  # it is a customer
 
     tell(story)

@@ -36,7 +36,7 @@ def cause(kind: OutcomeKind = OutcomeKind.DEAD, **values: object) -> Cause:
         "detail": Detail(failure=failure()),
         **values,
     }
-    return Cause(**facts)  # type: ignore[arg-type]
+    return Cause(**facts)  # type: ignore[arg-type]  # fields by name, of any type
 
 
 def failure(code: FailureCode = FailureCode.VAT_CODE_UNKNOWN, value: str = "33") -> Failure:

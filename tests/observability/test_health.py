@@ -125,7 +125,7 @@ def test_an_attempt_that_never_ends_is_a_stall(tmp_path: Path) -> None:
     async def story(w: Running) -> None:
         runner = w.worker._connections.runners
         for one in runner.values():
-            one.deliver = _never  # type: ignore[method-assign, assignment]
+            one.deliver = _never  # type: ignore[method-assign, assignment]  # the planted fault
         await w.take(record_of(customer(), "a"))
         found = await w.until(lambda: w.health() if w.health()[1] else None, "it is told")
         assert found == (503, ["deliveries-stalled"])
@@ -215,7 +215,7 @@ def test_a_watchdog_that_fails_is_logged_once(
     tmp_path: Path, background_errors: BackgroundErrors
 ) -> None:
     async def story(w: Running) -> None:
-        w.web._looker.look = None  # type: ignore[assignment, method-assign]
+        w.web._looker.look = None  # type: ignore[assignment, method-assign]  # the planted fault
         await w.until(lambda: background_errors.records, "it is logged")
 
     play(tmp_path, story)

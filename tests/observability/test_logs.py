@@ -61,7 +61,7 @@ def _call(where: str, node: ast.Call, constants: Mapping[str, object]) -> Call:
     members: dict[str, ast.expr] = {}
     if isinstance(extra, ast.Dict):
         for key, value in zip(extra.keys, extra.values, strict=True):
-            members[key.value if isinstance(key, ast.Constant) else "?"] = value  # type: ignore[index]
+            members[key.value if isinstance(key, ast.Constant) else "?"] = value  # type: ignore[index]  # any key does for a look
     action = members.pop("action", None)
     said: object = None
     if isinstance(action, ast.Constant):

@@ -88,7 +88,7 @@ def page_of(directory: Path, events: int) -> tuple[str, str]:
         await w.take(first, *(record_of(customer(f"2000{n}"), f"c{n}") for n in range(1, events)))
         await w.take(first, record_of(customer("1", "c-of-nobody"), "x"))
         for n in range(events):
-            await w.until(lambda n=n: w.state(f"c{n}") == "applied", "it is applied")  # type: ignore[misc]
+            await w.until(lambda n=n: w.state(f"c{n}") == "applied", "it is applied")  # type: ignore[misc]  # the default binds it in the loop
         await w.published()
         await asyncio.to_thread(w.web._looker.read_ledger)
         await w.until(lambda: w.worker.dispatcher.in_flight == 0, "all have ended")

@@ -175,7 +175,7 @@ def test_an_accounting_system_is_told_the_trace_of_its_call(tmp_path: Path) -> N
             seen.append(how["headers"].get("traceparent", ""))
             return await send(url, **how)
 
-        http.send = watched  # type: ignore[method-assign]
+        http.send = watched  # type: ignore[method-assign]  # a double
         await w.take(record_of(customer(), "a", traceparent=PARENT))
         await applied(w)
 
@@ -206,7 +206,7 @@ def test_a_share_of_traces_is_kept_whole_or_not_at_all(tmp_path: Path) -> None:
         many = [record_of(customer(str(100_000 + n)), f"e{n}") for n in range(12)]
         await w.take(*many)
         for n in range(12):
-            await w.until(lambda n=n: w.state(f"e{n}") == "applied", "it is applied")  # type: ignore[misc]
+            await w.until(lambda n=n: w.state(f"e{n}") == "applied", "it is applied")  # type: ignore[misc]  # the default binds it in the loop
 
     play(tmp_path, spans, story)
     begun = {id_of(span) for span in spans.named("ingest moment.customers")}

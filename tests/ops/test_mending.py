@@ -88,7 +88,7 @@ def test_an_edit_is_carried_out_and_a_discard_too(town: Town) -> None:
             code, found, _ = await town.run("deadletters", "discard", second, "--by", "kari")
             assert (code, found["refused"][0]["reason"]) == (Exit.FOUND, "not-dead")
         claimed = (await stage.worker.claim())["i"]
-        assert claimed.event.lines[0].account.number == "3010"  # type: ignore[union-attr]
+        assert claimed.event.lines[0].account.number == "3010"  # type: ignore[union-attr]  # it is an invoice
 
     town.play(story)
 

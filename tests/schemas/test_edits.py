@@ -72,7 +72,7 @@ def test_an_account_and_a_rate_of_a_line_can_be_mended() -> None:
     assert isinstance(found, Invoice)
     assert found.lines[1].account.number == "3100"
     assert found.lines[1].vat_percent == 15
-    assert found.lines[0] == entity("invoice").lines[0]  # type: ignore[union-attr]
+    assert found.lines[0] == entity("invoice").lines[0]  # type: ignore[union-attr]  # it is an invoice
     assert found.project_number == "8"
 
 

@@ -89,7 +89,7 @@ def test_no_call_and_no_verdict_of_a_company_holds_what_is_anothers(
 ) -> None:
     async def tell(world: World) -> None:
         seen = Seen(world.http, owners_of(world))
-        world.http = seen  # type: ignore[assignment]
+        world.http = seen  # type: ignore[assignment]  # a double
         at: dict[str, Integration] = {"here": world.here, "there": world.there}
         carriers = {owner: Carrier(world, one) for owner, one in at.items()}
 

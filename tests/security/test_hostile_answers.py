@@ -100,7 +100,7 @@ def told(
 
         async with raw_server(handler) as raw, session_for(raw.url) as hostile:
             diverting = Diverting(whole_http, hostile, raw.url, diverts)
-            world.http = diverting  # type: ignore[assignment]
+            world.http = diverting  # type: ignore[assignment]  # a double
             try:
                 found.append((await do(carrier)).verdict)
             finally:

@@ -35,7 +35,7 @@ def _ahead() -> float:
 
 def main() -> None:
     """Run `moment-sync` as it is, but for that."""
-    app.SystemClock = JumpingClock  # type: ignore[attr-defined]
+    app.SystemClock = JumpingClock  # type: ignore[attr-defined]  # the worker is given another clock
     if os.environ.get(KNOWN_BOOKS):
         known_books.LOOK_UP_IN_NEW_BOOKS_S = 0.0
     cli(prog_name="moment-sync")

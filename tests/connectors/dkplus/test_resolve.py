@@ -362,7 +362,7 @@ def identity(company: dict[str, Any], **integration: str) -> Any:
 def test_books_are_known_by_installation_number_and_kennitala_and_not_by_name() -> None:
     company = {"Owner": "Vik", "Company": {"Number": "DEV", "SSNumber": KENNITALA, "Name": "A"}}
     ours = identity({"Information": company})
-    renamed = {**company, "Company": {**company["Company"], "Name": "B"}}  # type: ignore[dict-item]
+    renamed = {**company, "Company": {**company["Company"], "Name": "B"}}  # type: ignore[dict-item]  # the answer is JSON
     assert isinstance(ours, Identity)
     assert identity({"Information": renamed, "Project": {"Enabled": False}}) == ours
     assert identity({"Information": {**company, "Owner": "Other"}}) != ours

@@ -46,7 +46,7 @@ def test_empty_and_absent_are_the_same() -> None:
     ],
 )
 def test_the_country_of_the_address_wins(event: Customer, country: str) -> None:
-    assert CustomerContent.read(content(event)).country == country  # type: ignore[union-attr]
+    assert CustomerContent.read(content(event)).country == country  # type: ignore[union-attr]  # content of a customer is read
 
 
 def test_content_that_cannot_be_read_any_more_clears_nothing() -> None:
