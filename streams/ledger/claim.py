@@ -26,7 +26,7 @@ from streams.ledger.candidates import (
 from streams.ledger.changes import Changes, as_blob
 from streams.ledger.engine import Operation
 from streams.ledger.last_states import last_event
-from streams.ledger.release import ask, block, make_gate, parked_keys, release
+from streams.ledger.release import ask, block, make_gate, park, parked_keys, release
 from streams.ledger.rows import StoredDelivery
 from streams.ledger.rules import Parent, Rules, UnreadableEventError
 from streams.ledger.work import BOOKED_SHOWS_S, SEND_WITHIN_S, Claim, Claimed, ClaimResult, Want
@@ -271,12 +271,7 @@ class _Claiming:
         self.changes.tell(delivery, OutcomeKind.UNCHANGED, reference=reference, withdraws=withdraws)
 
     def _park(self, delivery: StoredDelivery, key: str) -> None:
-        self.changes.move(
-            delivery,
-            State.WAITING,
-            waits_key=key,
-            act_at=self.claim.now.elapsed + self.claim.parent_wait,
-        )
+        park(self.changes, delivery, key, self.claim.parent_wait)
 
     def _park_at(self, delivery: StoredDelivery, view: GateView) -> None:
         self._park(delivery, view.gate.row.key)

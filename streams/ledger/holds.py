@@ -11,10 +11,22 @@ from schemas.failures import Failure
 from streams.ledger.engine import Operation
 from streams.ledger.rows import failure_of, to_json
 from streams.ledger.rules import Moment
+from streams.ledger.statements import Statement
 from streams.ledger.tables import holds
 
 LONGEST_PAUSE_S = RETRY_AFTER_MAX_S  # as long as a Retry-After is believed
-_ALL = select(holds)
+_ALL = Statement(
+    select(
+        holds.c.integration,
+        holds.c.failure,
+        holds.c.since,
+        holds.c.probe_at,
+        holds.c.pause_until,
+        holds.c.kind,
+        holds.c.quiet_until,
+        holds.c.quiet_boot,
+    )
+)
 MOST_DOUBLINGS = 20  # beyond 2**20 every longest pause is reached
 
 
@@ -54,17 +66,26 @@ class HoldRow(msgspec.Struct, frozen=True, kw_only=True):
 def load_holds(connection: Connection) -> dict[str, HoldRow]:
     """Every hold and pause, by integration."""
     return {
-        row.integration: HoldRow(
-            integration=row.integration,
-            failure=failure_of(row.failure),
-            since=row.since,
-            probe_at=row.probe_at,
-            pause_until=row.pause_until,
-            kind=row.kind,
-            quiet_until=row.quiet_until,
-            quiet_boot=row.quiet_boot,
+        integration: HoldRow(
+            integration=integration,
+            failure=failure_of(failure),
+            since=since,
+            probe_at=probe_at,
+            pause_until=pause_until,
+            kind=kind,
+            quiet_until=quiet_until,
+            quiet_boot=quiet_boot,
         )
-        for row in connection.execute(_ALL)
+        for (
+            integration,
+            failure,
+            since,
+            probe_at,
+            pause_until,
+            kind,
+            quiet_until,
+            quiet_boot,
+        ) in _ALL.rows(connection, {})
     }
 
 

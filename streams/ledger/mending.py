@@ -19,7 +19,7 @@ from streams.ledger.letters import (
     set_state,
 )
 from streams.ledger.queries import said_about
-from streams.ledger.release import WAITED, parked_keys
+from streams.ledger.release import parked_keys, without_waited
 from streams.ledger.replays import UNKNOWN, Asked, Judged, judge, load_by_id
 from streams.ledger.rows import StoredDelivery
 from streams.ledger.tables import signals
@@ -88,7 +88,6 @@ def _refuse(act: Act, name: str, delivery: StoredDelivery | None, refusal: Refus
 
 
 def _replay(act: Act, changes: Changes, judged: Judged, delivery: StoredDelivery) -> None:
-    told = (cause for cause in delivery.told.split(";") if cause and cause != WAITED)
     changes.move(
         delivery,
         State.READY,
@@ -102,7 +101,7 @@ def _replay(act: Act, changes: Changes, judged: Judged, delivery: StoredDelivery
         intent=None,
         send_by=None,
         failure=None,
-        told=";".join(told),
+        told=without_waited(delivery.told),
         settled_at=None,
         last_failed_at=act.now.wall,  # what was read of the books before says nothing from here on
         edited=judged.edited or delivery.edited,

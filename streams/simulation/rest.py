@@ -161,7 +161,7 @@ def _books(world: World, key: str, rows: list[Row]) -> list[Violation]:
     if newest.state == State.MANUAL or _doubtful(rows):
         return []
     content = world.content_of(newest.event, integration)
-    others = {*_discarded_on_the_way(world, key, rows), *_switched_off_since(world, key)}
+    others = {*_left_on_the_way(world, key, rows), *_switched_off_since(world, key)}
     if entries[0].content not in {content, *others}:
         return [
             Violation(
@@ -174,20 +174,28 @@ def _books(world: World, key: str, rows: list[Row]) -> list[Violation]:
 
 def _says_nothing(world: World, row: Row) -> bool:
     """Whether it never got to where a booking would have been looked for."""
-    if State(row.state) in _SAYS_NOTHING:
-        return True
+    state = State(row.state)
+    return state in _SAYS_NOTHING or (state is State.DEAD and _customer_gone(world, row))
+
+
+def _customer_gone(world: World, row: Row) -> bool:
+    """Whether its customer was removed by hand."""
     customers = {put.customer for put in world.puts if put.id == row.event}
-    gone = any(world.was_removed(row.integration, f"customer/{number}") for number in customers)
-    return State(row.state) is State.DEAD and gone
+    return any(world.was_removed(row.integration, f"customer/{number}") for number in customers)
 
 
-def _discarded_on_the_way(world: World, key: str, rows: list[Row]) -> set[str]:
-    """What a person discarded after it was sent: it may have arrived, and the ledger says so."""
+def _left_on_the_way(world: World, key: str, rows: list[Row]) -> set[str]:
+    """What was sent, may have arrived, and is not sent again: the ledger says that it may be there.
+
+    A person discarded it, or its customer has been removed since.
+    """
     dirty = world.ledger.rows("SELECT 1 FROM entities WHERE entity_key = ? AND dirty", key)
     return {
         world.content_of(row.event, row.integration)
         for row in rows
-        if dirty and row.state == State.DISCARDED
+        if dirty
+        and State(row.state) in _SAYS_NOTHING
+        and (row.state == State.DISCARDED or _customer_gone(world, row))
     }
 
 

@@ -6,6 +6,7 @@ from connectors.integrations import DataType
 from schemas.events import EntityType
 from schemas.failures import Reference
 from streams.core.conclude import Result, What
+from streams.ledger.settle import PARENT_ASKED_AFTER_S
 from tests.ledger.conftest import Tell
 from tests.ledger.samples import (
     REFUSED,
@@ -205,6 +206,32 @@ def test_an_absent_parent_blocks_only_after_parent_wait(tell: Tell) -> None:
     tell(story)
 
 
+def test_a_wait_that_is_over_for_one_parent_begins_anew_for_the_next(tell: Tell) -> None:
+    """Otherwise nobody would ask for the next, and its child would wait without a word."""
+
+    async def story(s: Stage) -> None:
+        first, then = key_of("customer", "100042"), key_of("project", "7")
+        await s.take(i=invoice(project_number="7"))
+        await s.worker.claim_all()
+        await s.worker.answer(first, None)
+        s.go_on(901)
+        assert (await s.worker.tick()).questions == (first,)
+        await s.worker.answer(first, None)
+        assert s.states() == {"i": "blocked"}
+        await s.worker.answer(then, None)
+        await s.worker.answer(first, Reference(id="812", number="100042"))
+        await s.worker.claim_all()
+        assert s.states() == {"i": "waiting"}
+        s.go_on(901)
+        assert (await s.worker.tick()).questions == (then,)
+        await s.worker.answer(then, None)
+        assert s.states() == {"i": "blocked"}
+        blocked = [told["failure"]["blockedBy"]["type"] for told in s.outcomes("i")]
+        assert blocked == ["customer", "project"]
+
+    tell(story)
+
+
 def test_sweeps_do_not_ask_again_and_again(tell: Tell) -> None:
     """A remembered no is asked again at PARENT_WAIT, not by every sweep of ten seconds."""
 
@@ -278,6 +305,8 @@ def test_a_parent_that_is_not_there_any_more_is_forgotten_and_asked_for(tell: Te
         assert (row.in_books, row.reference, row.content) == (False, None, None)
         assert s.states()["i"] == "waiting"
         assert s.delivery("i").attempts == 0
+        assert (await s.worker.tick()).questions == (), "one read may lag behind another"
+        s.go_on(PARENT_ASKED_AFTER_S)
         assert (await s.worker.tick()).questions == (key,)
         await s.worker.answer(key, Reference(id="new", number="100042"))
         await s.worker.deliver("i")
