@@ -8,13 +8,38 @@ from sqlalchemy import Connection, bindparam, case, or_, select, update
 
 from streams.core.states import State
 from streams.ledger.engine import Operation
-from streams.ledger.inserting import insert_new
 from streams.ledger.orphans import put_in_doubt
 from streams.ledger.orphans import take_back_rows as take_back
 from streams.ledger.rows import is_sending, state_is
 from streams.ledger.rules import Moment
+from streams.ledger.statements import Among, Statement, insert_or_skip
 from streams.ledger.tables import deliveries, entities, lanes
 from streams.ledger.work import SEND_WITHIN_S
+
+_LANE = ("lane", "epoch", "owner", "boot", "taken_at")
+_NEW_LANE = insert_or_skip(lanes, _LANE)
+_asked = (
+    select(lanes.c.lane, lanes.c.epoch, lanes.c.owner, lanes.c.boot)
+    .where(Among(lanes.c.lane, "lanes"))
+    .order_by(lanes.c.lane)
+)
+_LANES = Statement(_asked, on_postgresql=_asked.with_for_update())
+_OWN_LANE = Statement(
+    update(lanes)
+    .where(lanes.c.lane == bindparam("b_lane"))
+    .values({name: bindparam(name) for name in _LANE if name != "lane"})
+)
+_BEYOND = Statement(select(lanes.c.lane).where(lanes.c.lane >= bindparam("partitions")))
+_WAS_SENDING = Statement(
+    select(
+        deliveries.c.ordinal,
+        deliveries.c.lane,
+        deliveries.c.entity_key,
+        deliveries.c.integration,
+        deliveries.c.intent,
+        deliveries.c.send_by,
+    ).where(is_sending, Among(deliveries.c.lane, "lanes"))
+)
 
 
 class Wait(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,54 +86,38 @@ def _take_lanes(connection: Connection, item: Take) -> Owned:
     lane that they are when divided by it: what is open in them is not left behind.
     """
     item = _with_lanes_beyond(connection, item)
-    if item.lanes:
-        rows = [
-            {"lane": lane, "epoch": 0, "owner": "", "boot": "", "taken_at": 0.0}
-            for lane in sorted(item.lanes)
-        ]
-        connection.execute(insert_new(connection, lanes), rows)
-    query = select(lanes).where(lanes.c.lane.in_(sorted(item.lanes))).order_by(lanes.c.lane)
-    if connection.dialect.name == "postgresql":
-        query = query.with_for_update()
+    wanted = sorted(item.lanes)
+    new = {"epoch": 0, "owner": "", "boot": "", "taken_at": 0.0}
+    _NEW_LANE.each(connection, [{"lane": lane, **new} for lane in wanted])
     epochs: dict[int, int] = {}
     taken: list[dict[str, Any]] = []
     reborn: set[int] = set()
-    found = connection.execute(query).all()
+    found = _LANES.rows(connection, {"lanes": wanted})
     now = item.clock()
-    for row in found:
-        epochs[row.lane] = row.epoch
-        if row.owner == item.owner:
+    ours = {"owner": item.owner, "boot": now.boot, "taken_at": now.wall}
+    for lane, epoch, owner, boot in found:
+        epochs[lane] = epoch
+        if owner == item.owner:
             continue
-        epochs[row.lane] = row.epoch + 1
-        taken.append({"b_lane": row.lane, "epoch": row.epoch + 1})
-        if row.boot not in {"", now.boot}:
-            reborn.add(row.lane)
+        epochs[lane] = epoch + 1
+        taken.append({"b_lane": lane, "epoch": epoch + 1, **ours})
+        if boot not in {"", now.boot}:
+            reborn.add(lane)
     if not taken:
         return Owned(epochs=epochs, in_doubt=0)
-    connection.execute(
-        update(lanes)
-        .where(lanes.c.lane == bindparam("b_lane"))
-        .values(
-            epoch=bindparam("epoch"),
-            owner=item.owner,
-            boot=now.boot,
-            taken_at=now.wall,
-        ),
-        taken,
-    )
-    new = frozenset(row["b_lane"] for row in taken)
+    _OWN_LANE.each(connection, taken)
     if reborn:
         _new_boot(connection, frozenset(reborn), item, now)
-    in_doubt = _doubt(connection, new, frozenset(reborn), item, now)
+    mine = [row["b_lane"] for row in taken]
+    in_doubt = _doubt(connection, mine, frozenset(reborn), item, now)
     return Owned(epochs=epochs, in_doubt=in_doubt)
 
 
 def _with_lanes_beyond(connection: Connection, item: Take) -> Take:
     if item.partitions <= 0:
         return item
-    query = select(lanes.c.lane).where(lanes.c.lane >= item.partitions)
-    beyond = {row.lane for row in connection.execute(query)}
-    ours = {lane for lane in beyond if lane % item.partitions in item.lanes}
+    beyond = _BEYOND.rows(connection, {"partitions": item.partitions})
+    ours = {lane for (lane,) in beyond if lane % item.partitions in item.lanes}
     return msgspec.structs.replace(item, lanes=item.lanes | ours) if ours else item
 
 
@@ -141,7 +150,7 @@ def _new_boot(connection: Connection, moved: frozenset[int], item: Take, now: Mo
 
 def _doubt(
     connection: Connection,
-    new: frozenset[int],
+    mine: list[int],
     reborn: frozenset[int],
     item: Take,
     now: Moment,
@@ -150,25 +159,18 @@ def _doubt(
 
     Otherwise it is uncertain until its send-by, the call's deadline and the settle time are over.
     """
-    query = select(
-        deliveries.c.ordinal,
-        deliveries.c.lane,
-        deliveries.c.entity_key,
-        deliveries.c.integration,
-        deliveries.c.intent,
-        deliveries.c.send_by,
-    ).where(is_sending, deliveries.c.lane.in_(new))
     back: list[tuple[int, str]] = []
     doubt: list[tuple[int, float]] = []
-    for row in connection.execute(query):
-        if row.intent is None:
-            back.append((row.ordinal, row.entity_key))
+    rows = _WAS_SENDING.rows(connection, {"lanes": mine})
+    for ordinal, lane, entity_key, integration, intent, send_by in rows:
+        if intent is None:
+            back.append((ordinal, entity_key))
             continue
-        wait = item.waits.get(row.integration, item.longest)
+        wait = item.waits.get(integration, item.longest)
         start = now.elapsed + SEND_WITHIN_S
-        if row.lane not in reborn and row.send_by is not None:
-            start = min(start, row.send_by)
-        doubt.append((row.ordinal, start + wait.deadline + wait.settle))
+        if lane not in reborn and send_by is not None:
+            start = min(start, send_by)
+        doubt.append((ordinal, start + wait.deadline + wait.settle))
     take_back(connection, back)
     put_in_doubt(connection, doubt, now)
     return len(doubt)

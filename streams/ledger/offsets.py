@@ -7,7 +7,12 @@ from sqlalchemy import Connection, select
 
 from streams.ledger.engine import Ledger
 from streams.ledger.restored import Restored, mark_restored
+from streams.ledger.statements import Statement
 from streams.ledger.tables import source_offsets
+
+_READ_TO = Statement(
+    select(source_offsets.c.topic, source_offsets.c.partition, source_offsets.c.next_offset)
+)
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +48,5 @@ async def resume_at(
 
 def _offsets(connection: Connection) -> dict[tuple[str, int], int]:
     return {
-        (row.topic, row.partition): row.next_offset
-        for row in connection.execute(select(source_offsets))
+        (topic, partition): offset for topic, partition, offset in _READ_TO.rows(connection, {})
     }
