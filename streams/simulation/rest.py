@@ -161,7 +161,7 @@ def _books(world: World, key: str, rows: list[Row]) -> list[Violation]:
     if newest.state == State.MANUAL or _doubtful(rows):
         return []
     content = world.content_of(newest.event, integration)
-    others = {*_left_on_the_way(world, key, rows), *_switched_off_since(world, key)}
+    others = {*_left_on_the_way(world, key, rows, newest), *_switched_off_since(world, key)}
     if entries[0].content not in {content, *others}:
         return [
             Violation(
@@ -174,29 +174,25 @@ def _books(world: World, key: str, rows: list[Row]) -> list[Violation]:
 
 def _says_nothing(world: World, row: Row) -> bool:
     """Whether it never got to where a booking would have been looked for."""
-    state = State(row.state)
-    return state in _SAYS_NOTHING or (state is State.DEAD and _customer_gone(world, row))
-
-
-def _customer_gone(world: World, row: Row) -> bool:
-    """Whether its customer was removed by hand."""
+    if State(row.state) in _SAYS_NOTHING:
+        return True
     customers = {put.customer for put in world.puts if put.id == row.event}
-    return any(world.was_removed(row.integration, f"customer/{number}") for number in customers)
+    gone = any(world.was_removed(row.integration, f"customer/{number}") for number in customers)
+    return State(row.state) is State.DEAD and gone
 
 
-def _left_on_the_way(world: World, key: str, rows: list[Row]) -> set[str]:
+def _left_on_the_way(world: World, key: str, rows: list[Row], newest: Row) -> set[str]:
     """What was sent, may have arrived, and is not sent again: the ledger says that it may be there.
 
-    A person discarded it, or its customer has been removed since.
+    A person discarded it, or what came later still waits for its parent.
     """
-    dirty = world.ledger.rows("SELECT 1 FROM entities WHERE entity_key = ? AND dirty", key)
-    return {
-        world.content_of(row.event, row.integration)
-        for row in rows
-        if dirty
-        and State(row.state) in _SAYS_NOTHING
-        and (row.state == State.DISCARDED or _customer_gone(world, row))
-    }
+    if not world.ledger.rows("SELECT 1 FROM entities WHERE entity_key = ? AND dirty", key):
+        return set()
+    left = [row for row in rows if row.state == State.DISCARDED]
+    later = [row for row in rows if newer(row.version, newest.version)]
+    if any(State(row.state) in _SAYS_NOTHING for row in later):
+        left += later
+    return {world.content_of(row.event, row.integration) for row in left}
 
 
 def _switched_off_since(world: World, key: str) -> set[str]:
