@@ -11,7 +11,7 @@ from schemas.failures import Failure, Reference
 from schemas.wire import Record
 from streams.core.model import EntityRow, Sibling, Version
 from streams.core.states import State
-from streams.ledger.tables import deliveries, entities, inbox
+from streams.ledger.tables import deliveries, entities, inbox, one_of
 
 # A look into a table is several times quicker than a call of the enumeration.
 STATES = {state.value: state for state in State}
@@ -53,10 +53,8 @@ def unpack_headers(blob: bytes) -> Headers:
 
 def state_is(*states: State) -> ColumnElement[bool]:
     """`state IN (…)` with literals, so that the partial indexes can be used."""
-    quoted = ",".join(f"'{state.value}'" for state in states)
-    if len(states) == 1:
-        return literal_column(f"deliveries.state = {quoted}").self_group()
-    return literal_column(f"deliveries.state IN ({quoted})").self_group()
+    condition = one_of("deliveries.state", *(state.value for state in states))
+    return literal_column(f"({condition})" if " OR " in condition else condition).self_group()
 
 
 # The words of the partial indexes, one by one and in their order: SQLite uses an index only where

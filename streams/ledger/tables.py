@@ -27,6 +27,19 @@ metadata = MetaData()
 _Ordinal = BigInteger().with_variant(Integer(), "sqlite")
 
 
+def one_of(column: str, *states: str) -> str:
+    """`column IN (…)` as SQL, two by two.
+
+    SQLite makes a table of a longer list anew for every row that it writes, to see whether the row
+    belongs into an index: of all that a delivery costs in its table that was two fifths.
+    """
+    pairs = [states[place : place + 2] for place in range(0, len(states), 2)]
+    return " OR ".join(
+        f"{column} IN ('{pair[0]}','{pair[1]}')" if len(pair) > 1 else f"{column} = '{pair[0]}'"
+        for pair in pairs
+    )
+
+
 def _where(condition: str, name: str, *columns: str) -> Index:
     """An index that holds the rows that fulfil a condition, and no others."""
     return Index(name, *columns, sqlite_where=text(condition), postgresql_where=text(condition))
@@ -133,7 +146,7 @@ deliveries = Table(
     _where("state = 'ready'", "deliveries_ready", "integration", "entity_type", "ordinal"),
     _where("act_at IS NOT NULL", "deliveries_timed", "act_at"),
     _where(
-        "state IN ('ready','waiting','blocked','due','sending','uncertain','dead')",
+        one_of("state", "ready", "waiting", "blocked", "due", "sending", "uncertain", "dead"),
         "deliveries_open_of_entity",
         "entity_key",
         "ordinal",
@@ -153,10 +166,10 @@ deliveries = Table(
         "deliveries_dead_of_class",
         *("integration", "failure_code", "failure_class", "last_failed_at"),
     ),
-    _where("state IN ('sending','uncertain')", "deliveries_in_doubt", "lane"),
+    _where(one_of("state", "sending", "uncertain"), "deliveries_in_doubt", "lane"),
     # What is counted for people. A delivery that just goes is never in it.
     _where(
-        "state IN ('waiting','blocked','due','uncertain')",
+        one_of("state", "waiting", "blocked", "due", "uncertain"),
         "deliveries_standing",
         *("integration", "state", "received_at"),
     ),

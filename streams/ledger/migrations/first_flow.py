@@ -150,10 +150,12 @@ def _deliveries_indexes_2() -> None:
         ["entity_key", "ordinal"],
         unique=False,
         sqlite_where=sa.text(
-            "state IN ('ready','waiting','blocked','due','sending','uncertain','dead')"
+            "state IN ('ready','waiting') OR state IN ('blocked','due')"
+            " OR state IN ('sending','uncertain') OR state = 'dead'"
         ),
         postgresql_where=sa.text(
-            "state IN ('ready','waiting','blocked','due','sending','uncertain','dead')"
+            "state IN ('ready','waiting') OR state IN ('blocked','due')"
+            " OR state IN ('sending','uncertain') OR state = 'dead'"
         ),
     )
     op.create_index(
@@ -180,8 +182,8 @@ def _deliveries_indexes_3() -> None:
         "deliveries",
         ["integration", "state", "received_at"],
         unique=False,
-        sqlite_where=sa.text("state IN ('waiting','blocked','due','uncertain')"),
-        postgresql_where=sa.text("state IN ('waiting','blocked','due','uncertain')"),
+        sqlite_where=sa.text("state IN ('waiting','blocked') OR state IN ('due','uncertain')"),
+        postgresql_where=sa.text("state IN ('waiting','blocked') OR state IN ('due','uncertain')"),
     )
     op.create_index(
         "deliveries_timed",
