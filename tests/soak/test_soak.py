@@ -1,4 +1,4 @@
-"""The short form of the soak: a minute of what `make soak` does for an hour."""
+"""The short form of the soak: five minutes of what `make soak` does for an hour."""
 
 import json
 from pathlib import Path
@@ -10,8 +10,8 @@ from tests.ops.running import started
 
 pytestmark = pytest.mark.kafka
 
-DEADLINE_S = 300.0  # a busy machine takes three times as long to start and to come to rest
-SHORT = ("--minutes", "1", "--rate", "8", "--seed", "4")
+DEADLINE_S = 720.0  # a busy machine takes three times as long to start and to come to rest
+SHORT = ("--minutes", "5", "--rate", "5", "--seed", "4")
 
 
 @pytest.fixture(scope="module")
@@ -33,14 +33,13 @@ def test_nothing_grows_and_everything_is_settled(report: Any) -> None:
 
 def test_it_has_measured_both_workers_under_load_and_faults(report: Any) -> None:
     whats = {one["what"] for one in report["judged"]}
-    # A short run may take too little to judge what a delivery costs the ledger.
-    assert whats - {"ledger a delivery"} == {
+    assert whats == {"ledger a delivery"} | {
         f"worker-{n} {what}"
         for n in (1, 2)
         for what in ("memory", "file descriptors", "threads", "tasks")
     }
-    assert report["events"] > 200
-    assert report["faults"] > 0
-    assert report["samples"] >= 4
+    assert report["events"] > 1_000
+    assert report["faults"] > 100
+    assert report["samples"] >= 30
     memory = next(one for one in report["judged"] if one["what"] == "worker-1 memory")
     assert memory["first"] > 20, "MiB of a process that runs Python"
