@@ -184,12 +184,12 @@ def _says_nothing(world: World, row: Row) -> bool:
 def _left_on_the_way(world: World, key: str, rows: list[Row], newest: Row) -> set[str]:
     """What was sent, may have arrived, and is not sent again: the ledger says that it may be there.
 
-    A person discarded it, or what came later still waits for its parent.
+    A person discarded it, or what came later still waits for its parent. A restored ledger does
+    not know what had been sent before a person discarded it anew.
     """
-    if not world.ledger.rows("SELECT 1 FROM entities WHERE entity_key = ? AND dirty", key):
-        return set()
-    left = [row for row in rows if row.state == State.DISCARDED]
-    later = [row for row in rows if newer(row.version, newest.version)]
+    dirty = world.ledger.rows("SELECT 1 FROM entities WHERE entity_key = ? AND dirty", key)
+    left = [row for row in rows if row.state == State.DISCARDED and (dirty or world.was_restored)]
+    later = [row for row in rows if dirty and newer(row.version, newest.version)]
     if any(State(row.state) in _SAYS_NOTHING for row in later):
         left += later
     return {world.content_of(row.event, row.integration) for row in left}
