@@ -67,10 +67,14 @@ class Chores:
         self._swept_at = 0.0
 
     async def run(self) -> None:
-        """Look at the clock until the desk is closed."""
+        """Look at the clock until the desk is closed.
+
+        Not before it is known whether the ledger was restored: what it remembers of the books
+        would be believed.
+        """
         while not self._desk.stopping:
             wait = TICK_S
-            if self._desk.active:
+            if self._desk.active and self._desk.sought:
                 wait = await self._tick_once()
             if wait > 0:
                 with contextlib.suppress(TimeoutError):

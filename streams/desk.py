@@ -41,6 +41,7 @@ class Desk:
         self.sending: set[int] = set()  # ordinals whose attempt is not written down yet
         self.lasting = 0  # deliveries open for longer than topics keep events, by the daily look
         self.pruning_stopped = False  # since the wall clock has jumped
+        self.sought = False  # whether Kafka's commits were held against the ledger
         self.stopping = False
         self.tasks: set[asyncio.Task[None]] = set()
 

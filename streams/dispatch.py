@@ -68,7 +68,6 @@ class Dispatcher:
         self._lanes_busy: dict[int, int] = {}
         self._lane_ended = asyncio.Event()
         self._quiet_until = 0.0
-        self._sought = False  # whether Kafka's commits were held against the ledger
         self.assigned_once = asyncio.Event()
         self.in_flight = 0
         self.applied = 0
@@ -134,9 +133,9 @@ class Dispatcher:
         self._desk.wake_all()
 
     def sought(self) -> None:
-        """Kafka's commits were held against the ledger: from now on things are sent."""
-        if not self._sought:
-            self._sought = True
+        """Kafka's commits were held against the ledger: from now on things are decided and sent."""
+        if not self._desk.sought:
+            self._desk.sought = True
             self._desk.wake_all()
 
     def restored(self) -> Restored:
@@ -270,7 +269,7 @@ class Dispatcher:
 
         Nor before it is known whether the ledger was restored.
         """
-        return not self._sought or elapsed < self._quiet_until
+        return not self._desk.sought or elapsed < self._quiet_until
 
     async def _claim_once(self, wants: tuple[Want, ...]) -> bool:
         """Claim and start. True when it is worth while to ask again at once."""

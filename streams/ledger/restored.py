@@ -14,10 +14,16 @@ from streams.core.states import State
 from streams.ledger.engine import Operation
 from streams.ledger.rows import is_sending, state_is
 from streams.ledger.rules import Moment
-from streams.ledger.tables import books, deliveries, holds, lanes, meta
+from streams.ledger.tables import books, deliveries, entities, holds, lanes, meta
 
 LOOK_UP_AFTER_RESTORE_S = 90 * 24 * 3600.0  # 90 days: longer than any input topic keeps an event
 RESTORED = "restored_at"
+
+
+# What the books did not hold when the copy was made may be in them since.
+_FORGET_ABSENCES = (
+    update(entities).where(entities.c.asked_no_at.is_not(None)).values(asked_no_at=None)
+)
 
 
 class Restored(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +45,7 @@ def _mark(connection: Connection, items: Sequence[Restored]) -> list[None]:
         _look_up_first(connection, now)
         _keep_quiet(connection, item, now)
         _doubt_anew(connection, item, now)
+        connection.execute(_FORGET_ABSENCES)
     return [None] * len(items)
 
 

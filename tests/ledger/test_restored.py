@@ -8,6 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from connectors.integrations import DataType
+from schemas.failures import Reference
 from streams.clock import SystemClock
 from streams.ledger.engine import Ledger
 from streams.ledger.holds import load_holds
@@ -15,7 +17,7 @@ from streams.ledger.restored import Restored, mark_restored
 from streams.ledger.rules import Moment
 from streams.ledger.schema import migrate
 from tests.ledger.conftest import Tell
-from tests.ledger.samples import ABSENT, BOOK, SB1, UNSURE, applied, customer, invoice
+from tests.ledger.samples import ABSENT, BOOK, SB1, UNSURE, applied, customer, invoice, key_of
 from tests.ledger.stage import Stage
 from tests.ledger.workers import Worker
 from tests.ops.running import run
@@ -85,6 +87,25 @@ def test_on_another_host_the_quiet_is_kept_in_wall_time(tell: Tell) -> None:
         assert await s.worker.claim() == {}
         s.now = Moment(wall=s.now.wall + SETTLE_S + 1, elapsed=6.0, boot="another/1")
         assert set(await s.worker.claim()) == {"c"}
+
+    tell(story)
+
+
+def test_a_customer_that_was_absent_in_the_copy_is_asked_for_again(tell: Tell) -> None:
+    """It may have been made since: an invoice must not be told as dead for the want of it."""
+
+    async def story(s: Stage) -> None:
+        await s.take(i=invoice())
+        await s.worker.claim_all()
+        key = key_of("customer", "100042")
+        await s.worker.answer(key, None)
+        s.integrations = {SB1.id: msgspec.structs.replace(SB1, data=frozenset({DataType.INVOICES}))}
+        await say_restored(s)
+        s.go_on(SETTLE_S)
+        assert (await s.worker.tick(sweep_after=0)).questions == (key,)
+        assert s.states() == {"i": "waiting"}
+        await s.worker.answer(key, Reference(id="812", number="100042"))
+        assert s.states() == {"i": "ready"}
 
     tell(story)
 

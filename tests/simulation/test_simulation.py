@@ -14,7 +14,7 @@ from streams.ledger.prepared import PreparedConnection
 from streams.simulation import command
 from streams.simulation.command import simulation
 from streams.simulation.drawing import LARGE, MEDIUM, SIZES, SMALL, Size, draw, size_of
-from streams.simulation.history import History, Put, Switch, dump, load
+from streams.simulation.history import Action, Backup, History, Put, Setup, Switch, dump, load
 from streams.simulation.idle import Idle
 from streams.simulation.many import STRETCH, Stretch, run_all
 from streams.simulation.run import play
@@ -105,6 +105,33 @@ def _by_sqlalchemy(self: PreparedConnection, statement: Any, parameters: Any = N
 def _outcome(history: History, ledger: MemoryLedger) -> tuple[Any, ...]:
     report = play(history, ledger)
     return report, ledger.rows(OUTCOMES), ledger.rows("SELECT * FROM deliveries")
+
+
+def test_nothing_is_decided_before_it_is_known_that_the_ledger_was_restored(
+    ledger: MemoryLedger,
+) -> None:
+    """An invoice was booked; its ledger goes back to when the customer was not there yet.
+
+    The customer's events are not carried any more, so the absence that the copy remembers would
+    be the last word on the invoice.
+    """
+    given: tuple[Action, ...] = (
+        Put(at=1.5, id="i", kind="invoice", company="c-1", number="104", content=1, customer="3"),
+        Backup(at=2.0, restored_at=6.3),
+        Put(at=2.1, id="c", kind="customer", company="c-1", number="3", content=1),
+        Switch(at=6.5, integration="c-1-dkplus", data=("projects", "invoices")),
+    )
+    history = History(
+        seed=11541123,
+        workers=1,
+        hosts=1,
+        setups=(Setup(id="c-1-dkplus", company="c-1", system="dkplus"),),
+        actions=given,
+        seconds=12.3,
+        mend=False,
+    )
+    assert play(history, ledger).violations == ()
+    assert {row[0] for row in ledger.rows("SELECT state FROM deliveries")} <= {"applied"}
 
 
 def test_a_data_type_that_is_switched_off_and_on_loses_nothing(ledger: MemoryLedger) -> None:
