@@ -102,12 +102,12 @@ async def create(
         answer = await admin.create_topics(
             [_new_topic(name, wanted[name], replication) for name in missing]
         )
-        created, failed = _outcome(answer)
+        created, there, failed = _outcome(answer)
     finally:
         await admin.close()
     return TopicsReport(
         created=tuple(created),
-        existing=tuple(name for name in names.all if name in found),
+        existing=tuple(name for name in names.all if name in found or name in there),
         differing=tuple(
             text
             for name in names.all
@@ -227,16 +227,20 @@ def _new_topic(name: str, wanted: TopicState, replication: int) -> NewTopic:
     )
 
 
-def _outcome(answer: Any) -> tuple[list[str], list[str]]:
+def _outcome(answer: Any) -> tuple[list[str], list[str], list[str]]:
+    """The topics that were made, that were there after all, and why others could not be made."""
     created: list[str] = []
+    there: list[str] = []
     failed: list[str] = []
     for name, code, *message in answer.topic_errors:
         if code == _NO_ERROR:
             created.append(name)
-        elif for_code(code).__name__ != "TopicAlreadyExistsError":  # somebody else was quicker
+        elif for_code(code).__name__ == "TopicAlreadyExistsError":
+            there.append(name)  # somebody was quicker, or this broker had not heard of it yet
+        else:
             why = message[0] if message and message[0] else for_code(code).__name__
             failed.append(f"topic {name} cannot be created: {why}")
-    return created, failed
+    return created, there, failed
 
 
 def _differences(name: str, found: TopicState, wanted: TopicState) -> list[str]:

@@ -77,7 +77,6 @@ class Course:
             if batch:
                 await self._post.send(batch)
             done = await self._look()
-            heed_interrupt()
             advance(done)
             now = loop.time()
             moved_at = now if batch or done else moved_at
@@ -190,14 +189,3 @@ class Course:
         left = [*self._open.values(), *(order for queue in self._waiting for order in queue)]
         pending = tuple(name for order in left for name in order.data.deliveries)
         return msgspec.structs.replace(self._came, pending=pending, why=why)
-
-
-def heed_interrupt() -> None:
-    """Raise `CancelledError` where this task was asked to end and has not heard of it.
-
-    What it waited for may keep that to itself: `asyncio.wait_for` of Python 3.11 does, where its
-    answer comes in the same moment.
-    """
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError

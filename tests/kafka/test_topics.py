@@ -1,6 +1,7 @@
 """The seven topics: made once, checked at every start."""
 
 import asyncio
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -107,3 +108,9 @@ def test_dead_letters_that_could_not_hold_the_largest_event_are_refused() -> Non
     problems = judge(NAMES, found(invoices=larger)).problems
     assert len(problems) == 1
     assert "set max.message.bytes to 2262144 or more" in problems[0]
+
+
+def test_a_topic_that_was_there_after_all_is_told_as_existing() -> None:
+    """Right after it was made, a broker may not list it yet, and refuse to make it again."""
+    answer = SimpleNamespace(topic_errors=[("a", 0, None), ("b", 36, "there"), ("c", 41, "no")])
+    assert topics._outcome(answer) == (["a"], ["b"], ["topic c cannot be created: no"])
