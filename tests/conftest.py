@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import secrets
+import signal
 import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -25,6 +26,10 @@ OURS = ("streams", "connectors", "schemas", "asyncio")
 KAFKA_S = 30.0
 _counter = itertools.count(1)
 
+
+# A shell's background job ignores SIGINT, and so would every command that a test interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Speed is measured in benchmarks: a busy machine must not make a property fail.
 hypothesis_settings.register_profile(
