@@ -15,18 +15,6 @@ from streams.ledger.statements import Statement
 from streams.ledger.tables import holds
 
 LONGEST_PAUSE_S = RETRY_AFTER_MAX_S  # as long as a Retry-After is believed
-_ALL = Statement(
-    select(
-        holds.c.integration,
-        holds.c.failure,
-        holds.c.since,
-        holds.c.probe_at,
-        holds.c.pause_until,
-        holds.c.kind,
-        holds.c.quiet_until,
-        holds.c.quiet_boot,
-    )
-)
 MOST_DOUBLINGS = 20  # beyond 2**20 every longest pause is reached
 
 
@@ -63,29 +51,16 @@ class HoldRow(msgspec.Struct, frozen=True, kw_only=True):
         return self.probe_at is None or not wall < self.probe_at <= wall + longest_s
 
 
+_FIELDS = HoldRow.__struct_fields__  # named as the columns are
+_ALL = Statement(select(*(holds.c[name] for name in _FIELDS)))
+
+
 def load_holds(connection: Connection) -> dict[str, HoldRow]:
     """Every hold and pause, by integration."""
+    found = (dict(zip(_FIELDS, row, strict=True)) for row in _ALL.rows(connection, {}))
     return {
-        integration: HoldRow(
-            integration=integration,
-            failure=failure_of(failure),
-            since=since,
-            probe_at=probe_at,
-            pause_until=pause_until,
-            kind=kind,
-            quiet_until=quiet_until,
-            quiet_boot=quiet_boot,
-        )
-        for (
-            integration,
-            failure,
-            since,
-            probe_at,
-            pause_until,
-            kind,
-            quiet_until,
-            quiet_boot,
-        ) in _ALL.rows(connection, {})
+        row["integration"]: HoldRow(**{**row, "failure": failure_of(row["failure"])})
+        for row in found
     }
 
 
