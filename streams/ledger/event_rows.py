@@ -1,14 +1,16 @@
 """Rows of events and of the deliveries that they open: written once, found again."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import NamedTuple
 
-from sqlalchemy import Connection, bindparam, func, select, tuple_
+from sqlalchemy import Connection, bindparam, func, select
 
+from schemas.wire import Record
 from streams.ledger.arrivals import NewEvent
-from streams.ledger.inserting import chunks, insert_new
+from streams.ledger.inserting import insert_new
+from streams.ledger.last_states import is_forgotten, record_of
 from streams.ledger.rows import pack_headers
-from streams.ledger.statements import Statement, insert_or_skip
+from streams.ledger.statements import Among, Statement, insert_or_skip
 from streams.ledger.tables import deliveries, inbox
 
 _EVENT = (
@@ -55,6 +57,18 @@ _ABOVE = Statement(
     )
 )
 
+# One source at a time: for a list of pairs SQLite would read the whole table.
+_KNOWN = Statement(
+    select(
+        *(inbox.c[name] for name in ("source", "ce_id", "event_pk", "digest", "digest_version")),
+        *(inbox.c[name] for name in ("topic", "partition", "offset")),
+        select(deliveries.c.ordinal)
+        .where(deliveries.c.event_pk == inbox.c.event_pk)
+        .exists()
+        .label("delivered"),
+    ).where(inbox.c.source == bindparam("source"), Among(inbox.c.ce_id, "ids"))
+)
+
 
 def insert_events(connection: Connection, events: Sequence[NewEvent]) -> dict[tuple[str, str], int]:
     """Write events that are new; their row numbers by source and id. The others are left out."""
@@ -96,21 +110,47 @@ def insert_events(connection: Connection, events: Sequence[NewEvent]) -> dict[tu
     return {(source, ce_id): event_pk for event_pk, source, ce_id in new}
 
 
-def known_events(connection: Connection, repeats: Sequence[NewEvent]) -> dict[Any, Any]:
-    """The rows of events that were there before, by source and id; `delivered`: how often."""
-    delivered = (
-        select(func.count())
-        .select_from(deliveries)
-        .where(deliveries.c.event_pk == inbox.c.event_pk)
-        .scalar_subquery()
-        .label("delivered")
+class KnownEvent(NamedTuple):
+    """An event that is there already: who it is, where it came from, whether it opened deliveries.
+
+    Without the record itself, which is read only where a digest of another version needs it.
+    """
+
+    source: str
+    ce_id: str
+    event_pk: int
+    digest: bytes
+    digest_version: int
+    topic: str
+    partition: int
+    offset: int
+    delivered: bool
+
+    @property
+    def place(self) -> tuple[str, int, int]:
+        """Where it was on Kafka."""
+        return self.topic, self.partition, self.offset
+
+
+def known_events(
+    connection: Connection, repeats: Sequence[NewEvent]
+) -> dict[tuple[str, str], KnownEvent]:
+    """Events that were there before, by source and id."""
+    ids: dict[str, set[str]] = {}
+    for event in repeats:
+        ids.setdefault(event.source, set()).add(event.ce_id)
+    rows = (
+        KnownEvent(*row)
+        for source, some in ids.items()
+        for row in _KNOWN.rows(connection, {"source": source, "ids": sorted(some)})
     )
-    columns = [c for c in inbox.c if c.name != "received_at"]
-    known = {}
-    for part in chunks(list({(e.source, e.ce_id) for e in repeats})):
-        query = select(*columns, delivered).where(tuple_(inbox.c.source, inbox.c.ce_id).in_(part))
-        known.update({(row.source, row.ce_id): row for row in connection.execute(query)})
-    return known
+    return {(row.source, row.ce_id): row for row in rows}
+
+
+def stored_record(connection: Connection, event_pk: int) -> Record | None:
+    """The record of an event, None where its content was forgotten."""
+    row = connection.execute(select(inbox).where(inbox.c.event_pk == event_pk)).one()
+    return None if is_forgotten(row) else record_of(row)
 
 
 def open_deliveries(connection: Connection, opened: Sequence[tuple[int, NewEvent]]) -> None:

@@ -13,9 +13,15 @@ from sqlalchemy.dialects import postgresql, sqlite
 from schemas.wire import Outgoing, Record
 from streams.ledger.arrivals import Fetch, NewCommand, NewEvent, NewLetter, Taken
 from streams.ledger.engine import Operation
-from streams.ledger.event_rows import insert_events, known_events, open_deliveries
+from streams.ledger.event_rows import (
+    KnownEvent,
+    insert_events,
+    known_events,
+    open_deliveries,
+    stored_record,
+)
 from streams.ledger.inserting import insert_new
-from streams.ledger.rows import pack_headers, unpack_headers
+from streams.ledger.rows import pack_headers
 from streams.ledger.statements import Statement
 from streams.ledger.tables import commands, letters, outbox, source_offsets
 
@@ -81,30 +87,25 @@ def _sort_repeats(
     reused: list[NewEvent] = []
     for event in repeats:
         row = known[event.source, event.ce_id]
-        place = (event.record.topic, event.record.partition, event.record.offset)
-        if not _same(row, event, same_content):  # also at the same place: of a topic made anew
+        record = event.record
+        # Also at the same place: of a topic that was made anew.
+        if not _same(connection, row, event, same_content):
             reused.append(event)
-        elif place == (row.topic, row.partition, row.offset):
+        elif row.place == (record.topic, record.partition, record.offset):
             continue  # Kafka gave us the same record again
         elif not row.delivered and event.deliveries and row.event_pk not in just_opened:
             again.append((row.event_pk, event))
     return again, reused
 
 
-def _same(row: Any, event: NewEvent, same_content: SameContent) -> bool:
-    if row.digest_version == event.digest_version:
-        return bool(row.digest == event.digest)
-    stored = Record(
-        topic=row.topic,
-        partition=row.partition,
-        offset=row.offset,
-        timestamp_ms=row.timestamp_ms,
-        key=row.key,
-        value=row.value,
-        headers=unpack_headers(row.headers),
-    )
+def _same(
+    connection: Connection, known: KnownEvent, event: NewEvent, same_content: SameContent
+) -> bool:
+    if known.digest_version == event.digest_version:
+        return known.digest == event.digest
+    stored = stored_record(connection, known.event_pk)
     # What was forgotten can be compared no more: the same identity is the same event.
-    return row.value is None or same_content(stored, event.digest)
+    return stored is None or same_content(stored, event.digest)
 
 
 def _insert_letters(connection: Connection, told: Sequence[NewLetter]) -> int:
@@ -203,7 +204,7 @@ def repeat_of(connection: Connection, event: NewEvent, same_content: SameContent
         return None
     return Repeat(
         event_pk=row.event_pk,
-        same=_same(row, event, same_content),
+        same=_same(connection, row, event, same_content),
         delivered=bool(row.delivered),
     )
 

@@ -109,7 +109,7 @@ async def everything(s: Stage) -> None:
     w = s.worker
     s.ledger.read_now(load_holds)
     await s.take(a=customer("1"), b=customer("2"), d=customer("4"), e=customer("5"))
-    await s.take(a=customer("1"))
+    await s.take(a=customer("1"), b=customer("2"))
     claimed = await w.claim_all()
     await w.settle(claimed["c"], applied())
     await w.settle(claimed["a"], RETRY)
@@ -173,3 +173,10 @@ def using(plans: dict[str, list[str]], index: str) -> list[str]:
 )
 def test_every_partial_index_is_of_use(plans: dict[str, list[str]], index: str) -> None:
     assert using(plans, index)
+
+
+def test_a_repeat_is_looked_up_by_source_and_id(plans: dict[str, list[str]]) -> None:
+    """By the source alone every event that it ever sent would be read."""
+    looked_up = [d for details in plans.values() for d in details if "inbox_1 (source" in d]
+    assert looked_up
+    assert [detail for detail in looked_up if "ce_id=?" not in detail] == []
