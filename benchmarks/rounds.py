@@ -103,7 +103,8 @@ class Paced(msgspec.Struct, frozen=True, kw_only=True):
         return [
             (arrival.at - self.appended[event]) * 1000
             for arrival in self.seen.arrivals
-            if (event := event_of_write(arrival.key, arrival.serial)) in self.appended
+            if arrival.write
+            and (event := event_of_write(arrival.key, arrival.serial)) in self.appended
         ]
 
 
@@ -122,7 +123,9 @@ def wrong_in(
         "not done": sum(1 for o in outcomes if o.final and o.outcome not in done),
         "outcomes doubled": sum(count - 1 for count in counted.values() if count > 1),
         "written twice": seen.report.doubles,
-        "out of order": seen.report.order_breaks + seen.report.overlaps + broken_order(outcomes),
+        "written out of order": seen.report.order_breaks,
+        "written side by side": seen.report.overlaps,
+        "told out of order": broken_order(outcomes),
     }
 
 

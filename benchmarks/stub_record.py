@@ -30,11 +30,12 @@ class Report(msgspec.Struct, kw_only=True, rename="camel"):
 
 
 class Arrival(msgspec.Struct, frozen=True, array_like=True):
-    """One write: its key, its serial, and when it was read from the wire."""
+    """One call: what it is of, a write's serial, and when it was read from the wire."""
 
     key: str
     serial: int
     at: float
+    write: bool = True
 
 
 class Record:
@@ -54,10 +55,11 @@ class Record:
         self.arrivals = []
         self.keep_arrivals = keep_arrivals
 
-    def read(self) -> None:
+    def read(self, key: bytes, at: float) -> None:
         """A call that changes nothing has come."""
         self.report.calls += 1
         self.report.reads += 1
+        self._keep(key, 0, at, write=False)
         self._enter()
 
     def write(self, key: bytes, serial: int, at: float) -> None:
@@ -77,9 +79,12 @@ class Record:
         if self._open.get(key):
             report.overlaps += 1
         self._open[key] = self._open.get(key, 0) + 1
-        if self.keep_arrivals and len(self.arrivals) < ARRIVALS_MAX:
-            self.arrivals.append(Arrival(key.decode(), serial, at))
+        self._keep(key, serial, at, write=True)
         self._enter()
+
+    def _keep(self, key: bytes, serial: int, at: float, *, write: bool) -> None:
+        if self.keep_arrivals and len(self.arrivals) < ARRIVALS_MAX:
+            self.arrivals.append(Arrival(key.decode(), serial, at, write))
 
     def _enter(self) -> None:
         self._in_flight += 1

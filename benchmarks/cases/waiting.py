@@ -58,14 +58,14 @@ async def release(stage: Stage, options: Options) -> CaseResult:
 
 
 def _waits(arrivals: list[Arrival], wanted: int) -> tuple[list[float], int]:
-    """Milliseconds from each parent's answer to its first child; and how many have none."""
+    """Milliseconds from each parent's answer to the first call of a child; how many have none."""
     answered: dict[int, float] = {}
     first: dict[int, float] = {}
     for arrival in arrivals:
         kind, number = arrival.key.rsplit("/", 2)[1:]
-        if kind == "customer":
+        if kind == "customer" and arrival.write:
             answered[int(number) % 100_000_000] = arrival.at + DELAY_MS / 1000
-        else:
+        elif kind == "project":
             first.setdefault(int(number[2:]) // CHILDREN, arrival.at)
     waits = [(first[parent] - at) * 1000 for parent, at in answered.items() if parent in first]
     return waits, wanted - len(waits)

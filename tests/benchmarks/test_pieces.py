@@ -60,10 +60,10 @@ def test_order_is_judged_over_a_reset() -> None:
 
 def test_calls_in_flight_are_counted_until_they_are_answered() -> None:
     record = Record()
-    record.read()
+    record.read(b"a", 0.0)
     record.write(b"a", 1, 0.0)
     record.answered(None)
-    record.read()
+    record.read(b"a", 0.0)
     assert record.report.most_in_flight == 2
 
 
@@ -90,7 +90,9 @@ def test_a_lost_a_doubled_and_a_wrong_outcome_are_each_counted() -> None:
         "not done": 1,
         "outcomes doubled": 1,
         "written twice": 0,
-        "out of order": 0,
+        "written out of order": 0,
+        "written side by side": 0,
+        "told out of order": 0,
     }
 
 

@@ -11,6 +11,7 @@ import pytest
 from benchmarks.contender import environment_of
 from benchmarks.stub import Orders, Rule
 from benchmarks.stub_process import StubProcess
+from connectors.dkplus import wire
 from streams.kafka_client import KafkaConnection
 
 ROOT = Path(__file__).parents[2]
@@ -50,6 +51,12 @@ def stub(tmp_path: Path) -> Iterator[StubProcess]:
 
 
 def ask(stub: StubProcess, method: str, path: str, body: str = "", company: str = "a") -> int:
+    return answer_to(stub, method, path, body, company)[0]
+
+
+def answer_to(
+    stub: StubProcess, method: str, path: str, body: str = "", company: str = "a"
+) -> tuple[int, bytes]:
     import http.client
 
     connection = http.client.HTTPConnection("127.0.0.1", stub.port, timeout=10)
@@ -57,8 +64,7 @@ def ask(stub: StubProcess, method: str, path: str, body: str = "", company: str 
         headers = {"Authorization": f"Bearer {company}"}
         connection.request(method, f"/api/v1{path}", body or None, headers)
         answer = connection.getresponse()
-        answer.read()
-        return answer.status
+        return answer.status, answer.read()
     finally:
         connection.close()
 
@@ -79,6 +85,21 @@ def test_the_stub_knows_what_was_created_and_what_is_absent(stub: StubProcess) -
     assert ask(stub, "GET", "/project/P1") == 404
     assert ask(stub, "POST", "/customer", json.dumps({"Number": "81"})) == 200
     assert ask(stub, "GET", "/customer/81") == 200
+
+
+def test_a_created_project_is_answered_with_its_record(stub: StubProcess) -> None:
+    """The connector takes nothing else for a yes: the project would be looked up again."""
+    status, body = answer_to(stub, "POST", "/project", json.dumps({"Number": "P1"}))
+    record = wire.decoded(body, wire.PROJECT)
+    assert (status, record and record.number) == (200, "P1")
+
+
+def test_reads_are_kept_beside_writes(stub: StubProcess) -> None:
+    stub.order(Orders(reset=True, keep_arrivals=True))
+    ask(stub, "GET", "/project/P1")
+    ask(stub, "POST", "/project", json.dumps({"Number": "P1"}))
+    found = [(one.key, one.write) for one in stub.seen().arrivals]
+    assert found == [("/api/v1/project/P1", False), ("/api/v1/project/P1", True)]
 
 
 def test_a_delay_that_is_changed_holds_for_the_next_call(stub: StubProcess) -> None:
