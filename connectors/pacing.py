@@ -41,6 +41,9 @@ IDLE_S: Final = 5.0
 """Nothing in flight for so long without a 429: there was nothing to do, which says nothing of what
 would be borne."""
 
+_ROUNDING: Final = 1e-6
+"""So much less than a whole one is a whole one: times are sums of floats."""
+
 
 class PaceState(msgspec.Struct, frozen=True, kw_only=True):
     """One integration's pace. Times are `Clock.elapsed` of one boot.
@@ -75,7 +78,7 @@ def pace(state: PaceState, now: float) -> float:
 
 def allowed(state: PaceState, now: float) -> float:
     """How many may start at `now`, in whole numbers; `inf` where no limit is known."""
-    return inf if state.borne == inf else float(int(_saved(state, now)))
+    return inf if state.borne == inf else float(int(_saved(state, now) + _ROUNDING))
 
 
 def next_at(state: PaceState, now: float) -> float:

@@ -8,6 +8,7 @@ flight.
 
 import asyncio
 import logging
+import math
 from collections import Counter
 from collections.abc import Mapping
 
@@ -68,6 +69,8 @@ class Dispatcher:
         self._lanes_busy: dict[int, int] = {}
         self._lane_ended = asyncio.Event()
         self._quiet_until = 0.0
+        self._paced_until = math.inf  # the first of those that only their pace keeps from starting
+        self._alarm: asyncio.TimerHandle | None = None
         self.assigned_once = asyncio.Event()
         self.in_flight = 0
         self.applied = 0
@@ -190,12 +193,23 @@ class Dispatcher:
                 wants, more = self._wants()
                 if not wants or not (await self._claim_once(wants) or more):
                     break
+            self._set_alarm()
+
+    def _set_alarm(self) -> None:
+        """Look again when the pace of an integration lets its next delivery start."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        if self._paced_until < math.inf:
+            wait = max(0.0, self._paced_until - self._desk.clock.elapsed())
+            self._alarm = asyncio.get_running_loop().call_later(wait, self._desk.work.set)
 
     def _wants(self) -> tuple[tuple[Want, ...], bool]:
         """Who may take how much now, and whether some were not asked for want of slots.
 
         No more is asked for than can start: what is read and not started is read again.
         """
+        self._paced_until = math.inf
         if not self._desk.active:
             return (), False
         slots = self._desk.settings.in_flight - self.in_flight
@@ -227,8 +241,9 @@ class Dispatcher:
             return self._broken(tenant, now.elapsed)
         if slots <= 0 or self._quiet(now.elapsed):
             return None
-        room = min(slots, tenant.room(self._desk.settings.in_flight, others))
+        room = min(slots, tenant.room(self._desk.settings.in_flight, others, now.elapsed))
         if room <= 0:
+            self._note_pace(tenant, now.elapsed)
             return None
         return Want(
             integration=tenant.integration,
@@ -238,6 +253,11 @@ class Dispatcher:
             look_up_until=tenant.look_up_until,
             spare=tenant.spare,
         )
+
+    def _note_pace(self, tenant: Tenant, elapsed: float) -> None:
+        until = tenant.paced_until(elapsed)
+        if until > elapsed:  # otherwise it is full, and looked at when one of its calls ends
+            self._paced_until = min(self._paced_until, until)
 
     def _want_held(self, tenant: Tenant, held: Failure, now: Moment) -> Want:
         """Of a held integration nothing goes but its probe, and that only into known books."""

@@ -181,6 +181,12 @@ class Metric(Enum):
         "How many it may be at work on now; adapts to how the accounting system answers",
         Label.INTEGRATION,
     )
+    PACE = _gauge(
+        "pace",
+        Unit.DELIVERIES,
+        "How many a second may start, learnt from answers of 429; none where no limit is known",
+        Label.INTEGRATION,
+    )
     LIMIT = _gauge(
         "in_flight_limit", Unit.DELIVERIES, "How many of all integrations together (IN_FLIGHT)"
     )

@@ -1,5 +1,6 @@
 """The numbers of a worker in Prometheus' text format: all of `Metric`, and nothing else."""
 
+import math
 import platform
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -87,9 +88,13 @@ class MetricsPage(Collector):
         yield Metric.READY, (), float(worker.ready and not worker.stopping and not found)
 
     def _of_integrations(self) -> Iterator[Reading]:
+        elapsed = self._worker.dispatcher.desk.clock.elapsed()
         for name, tenant in self._looker.tenants().items():
             yield Metric.IN_FLIGHT, (name,), float(tenant.in_flight)
             yield Metric.BOUND, (name,), float(tenant.bound)
+            pace = tenant.pace(elapsed)
+            if pace < math.inf:
+                yield Metric.PACE, (name,), pace
             for phase in Phase:
                 yield Metric.BREAKER, (name, phase.value), float(tenant.phase is phase)
             hold = tenant.hold

@@ -5,11 +5,12 @@ from collections.abc import Mapping
 
 import msgspec
 
-from connectors import breaker, limiter
+from connectors import breaker, limiter, pacing
 from connectors.attempts import Exchange
 from connectors.breaker import BreakerPolicy, BreakerState
 from connectors.integrations import Integration, System
-from connectors.limiter import LimiterPolicy, LimiterState
+from connectors.limiter import TOO_MANY_REQUESTS, LimiterPolicy, LimiterState
+from connectors.pacing import PaceState
 from connectors.secrets import FileMark
 from schemas.failures import Failure, FailureCode
 from streams.core.conclude import Policy, Result, What
@@ -51,6 +52,7 @@ class Tenant:
             ceiling=limits_of(integration.system, settings).in_flight
         )
         self._limiter: LimiterState = limiter.begin(self._limiter_policy)
+        self._pace: PaceState = pacing.UNPACED
         self._breaker_policy = BreakerPolicy(open_s=settings.breaker_open_s)
         self._breaker: BreakerState = breaker.CLOSED
         self._broken_since: float | None = None
@@ -95,15 +97,25 @@ class Tenant:
         """For how many seconds the breaker has not been closed; 0 when it is."""
         return 0.0 if self._broken_since is None else elapsed - self._broken_since
 
-    def room(self, slots: int, others_wait: bool) -> int:
-        """How many more deliveries may start, of `slots` in the whole worker."""
+    def pace(self, elapsed: float) -> float:
+        """How many deliveries a second may start; infinite where no limit is known."""
+        return pacing.pace(self._pace, elapsed)
+
+    def paced_until(self, elapsed: float) -> float:
+        """When its pace lets the next delivery start: now, or later."""
+        return pacing.next_at(self._pace, elapsed)
+
+    def room(self, slots: int, others_wait: bool, elapsed: float) -> int:
+        """How many more deliveries may start now, of `slots` in the whole worker."""
         if self._breaker.phase is not breaker.Phase.CLOSED:
             return max(0, 1 - self.in_flight)  # one trial call, alone
         share = max(1, slots // FAIR_SHARE) if others_wait else slots
-        return max(0, min(self.bound, share) - self.in_flight)
+        room = min(self.bound, share) - self.in_flight
+        return max(0, int(min(room, pacing.allowed(self._pace, elapsed))))
 
     def started(self, elapsed: float) -> None:
         """A delivery of it was claimed."""
+        self._pace = pacing.on_start(self._pace, elapsed, in_flight=self.in_flight)
         self.in_flight += 1
         self._limiter = limiter.on_start(self._limiter)
         self._breaker = breaker.on_start(self._breaker, self._breaker_policy, elapsed)
@@ -139,6 +151,9 @@ class Tenant:
         )
         if result is None or last is None:
             return
+        self._pace = pacing.on_end(
+            self._pace, refused=last.status == TOO_MANY_REQUESTS, seconds=seconds, now=elapsed
+        )
         failed = result.what is What.RETRY and (
             result.failure is not None and result.failure.code in _TRANSIENT
         )

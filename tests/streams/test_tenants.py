@@ -26,11 +26,11 @@ def grown(tenant: Tenant, rounds: int = 200) -> int:
     """How many go side by side after many quick answers, with always more to send."""
     now = 0.0
     for _ in range(rounds):
-        while tenant.room(1_000, others_wait=False):
+        while tenant.room(1_000, others_wait=False, elapsed=0.0):
             tenant.started(now)
         now += 0.01
         tenant.ended("customer", ANSWERED, DONE, 0.01, now)
-    while tenant.room(1_000, others_wait=False):
+    while tenant.room(1_000, others_wait=False, elapsed=0.0):
         tenant.started(now)
     return tenant.in_flight
 
@@ -57,10 +57,10 @@ def test_who_owns_fewer_lanes_than_before_starts_nothing_until_it_fits() -> None
     tenant = found.by_id[SB1.id]
     assert grown(tenant) == CEILING
     found.own(3, PARTITIONS)
-    assert tenant.room(1_000, others_wait=False) == 0
+    assert tenant.room(1_000, others_wait=False, elapsed=0.0) == 0
     for _ in range(CEILING - 3):
         tenant.ended("customer", ANSWERED, DONE, 0.01, 9.0)
-    assert tenant.room(1_000, others_wait=False) == 1
+    assert tenant.room(1_000, others_wait=False, elapsed=0.0) == 1
 
 
 def test_an_integration_that_comes_later_has_the_same_share() -> None:
