@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from schemas.outcomes import FINAL, OutcomeKind
 from streams.core.model import Sibling
 from streams.core.states import State, move
+from streams.ledger.engine import TO_PUBLISH
 from streams.ledger.noted import Noted, died_of
 from streams.ledger.rows import StoredDelivery, pack_headers, to_json
 from streams.ledger.rules import Moment, Rules, Tell
@@ -125,7 +126,9 @@ class Changes:
         """Write everything: one statement for each set of columns that was touched."""
         _each_shape(connection, _update_delivery, "b_key", self._deliveries)
         _each_shape(connection, _upsert_entity, "entity_key", self._entities)
-        _OUTBOX.each(connection, self._outbox)
+        if self._outbox:
+            _OUTBOX.each(connection, self._outbox)
+            connection.info[TO_PUBLISH] = 1
         self._noted.flush(connection)
 
 

@@ -14,6 +14,7 @@ import queue
 import sqlite3
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Generic, Protocol, TypeVar
@@ -42,6 +43,7 @@ READERS = 4  # connections kept for reads; more are opened when they are all in 
 PAGE_CACHE_KB = 8_000  # a connection; a worker has one that writes and a few that read
 WAL_TRIES, WAL_PAUSE_S = 50, 0.1  # as long as a busy database is waited for
 WAL_PAGES = 8_000  # about 32 MB of log between two checkpoints
+TO_PUBLISH = "to publish"  # an operation marks its connection so: there are new rows in the outbox
 
 
 class Operation(msgspec.Struct, Generic[Item, Result], frozen=True):
@@ -156,11 +158,13 @@ class Ledger:
         self.engine = make_engine(url)
         self._readers = make_engine(url, pooled=True)
         self._queue: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
+        self._along: deque[_Entry] = deque()
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closing = threading.Event()
         self.unwritable: str | None = None  # why the last commit failed, until one succeeds
         self.commits = 0
+        self.to_publish = 0  # commits that put something into the outbox
         self.items = 0
         self.watch: CommitWatch = Unwatched()  # is told of every batch, on the writer's thread
         self._committed = asyncio.Event()
@@ -182,12 +186,22 @@ class Ledger:
 
     def submit(self, operation: "Operation[Item, Result]", item: Item) -> "asyncio.Future[Result]":
         """Queue an item; the future ends when its commit is durable, or with its exception."""
-        loop = self._loop
-        if loop is None or self._closing.is_set():
+        entry = self._entry(operation, item)
+        self._queue.put(entry)
+        return entry.future
+
+    def submit_along(
+        self, operation: "Operation[Item, Result]", item: Item
+    ) -> "asyncio.Future[Result]":
+        """As `submit`, for what nobody waits for: it goes with the next commit of anything else."""
+        entry = self._entry(operation, item)
+        self._along.append(entry)
+        return entry.future
+
+    def _entry(self, operation: "Operation[Any, Any]", item: Any) -> _Entry:
+        if self._loop is None or self._closing.is_set():
             raise LedgerClosedError(operation.name)
-        future: asyncio.Future[Result] = loop.create_future()
-        self._queue.put(_Entry(operation, item, future))
-        return future
+        return _Entry(operation, item, self._loop.create_future())
 
     async def committed(self) -> None:
         """Return after the next commit."""
@@ -242,6 +256,8 @@ class Ledger:
                     ending = True
                 else:
                     batch.append(entry)
+            while self._along and (batch or ending):
+                batch.append(self._along.popleft())
             if batch:
                 self.watch.begin_commit()
                 connection = self._write(connection, batch)
@@ -269,6 +285,7 @@ class Ledger:
             else:
                 self.unwritable = None
                 self.commits += 1
+                self.to_publish += connection.info.pop(TO_PUBLISH, 0)
                 self.items += len(batch)
                 return connection
 

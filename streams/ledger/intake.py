@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from schemas.wire import Outgoing, Record
 from streams.ledger.arrivals import Fetch, NewCommand, NewEvent, NewLetter, Taken
-from streams.ledger.engine import Operation
+from streams.ledger.engine import TO_PUBLISH, Operation
 from streams.ledger.event_rows import (
     KnownEvent,
     insert_events,
@@ -140,6 +140,7 @@ def put_out(
     connection: Connection, outgoing: Outgoing, lane: int, ordinal: int | None, now: float
 ) -> None:
     """Add one record to the outbox of a lane."""
+    connection.info[TO_PUBLISH] = 1
     connection.execute(
         outbox.insert(),
         {

@@ -14,6 +14,8 @@ from streams.simulation.luck import Luck
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+_Entry = tuple[Operation[Any, Any], Any, "asyncio.Future[Any]"]
+
 COMMIT_LATENCY_S = 0.02
 READS_AT_ONCE = 0.8  # this share of reads comes before anything else happens
 
@@ -50,7 +52,8 @@ class WorkerLedger:
     def __init__(self, worker: Process, world: Around) -> None:
         self._worker = worker
         self._world = world
-        self._queue: list[tuple[Operation[Any, Any], Any, asyncio.Future[Any]]] = []
+        self._queue: list[_Entry] = []
+        self._along: list[_Entry] = []
         self._waiting: list[asyncio.Future[None]] = []
         self._idle = Idle(world.ledger)
         self.commits = 0
@@ -64,6 +67,21 @@ class WorkerLedger:
             self._soon(self._kind, self._commit)
         self._queue.append((operation, item, future))
         return future
+
+    def submit_along(
+        self, operation: Operation[Item, Result], item: Item
+    ) -> "asyncio.Future[Result]":
+        """Queue an item for the next commit of anything else, as `Ledger.submit_along` does."""
+        if self._worker.dead:
+            raise LedgerClosedError(operation.name)
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._along.append((operation, item, future))
+        return future
+
+    @property
+    def to_publish(self) -> int:
+        """Every commit may have put something into the outbox."""
+        return self.commits
 
     async def read(self, query: Callable[[Any], Result]) -> Result:
         """Read what is on disk a moment later."""
@@ -95,7 +113,7 @@ class WorkerLedger:
         self._world.timeline.after(seconds, lambda: self._worker.gate(step(), todo))
 
     def _commit(self) -> None:
-        queue, self._queue = self._queue, []
+        queue, self._queue, self._along = [*self._queue, *self._along], [], []
         batch = [(each[0], each[1]) for each in queue]
         before = self._world.ledger.changes
         try:
