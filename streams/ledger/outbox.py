@@ -1,13 +1,14 @@
 """The outbox: what is to be published, in the order of each lane."""
 
 from collections.abc import Sequence
+from itertools import chain
 
 from sqlalchemy import Connection, bindparam, literal_column, select, update
 
 from schemas.wire import Outgoing
 from streams.ledger.engine import Operation
 from streams.ledger.rows import unpack_headers
-from streams.ledger.statements import Statement
+from streams.ledger.statements import Among, Statement
 from streams.ledger.tables import lanes, outbox
 from streams.ports import OutboxRow
 
@@ -22,7 +23,7 @@ _UNPUBLISHED = Statement(
 )
 _PUBLISHED = Statement(
     update(outbox)
-    .where(outbox.c.position == bindparam("b_position"))
+    .where(Among(outbox.c.position, "positions"))
     .values(published=literal_column("true"))
 )
 
@@ -41,10 +42,7 @@ def unpublished(connection: Connection, owner: str, limit: int) -> list[OutboxRo
 
 
 def _published(connection: Connection, items: Sequence[Sequence[int]]) -> list[None]:
-    _PUBLISHED.each(
-        connection,
-        [{"b_position": position} for positions in items for position in positions],
-    )
+    _PUBLISHED.run(connection, {"positions": list(chain.from_iterable(items))})
     return [None] * len(items)
 
 
