@@ -1,7 +1,8 @@
-"""`python -m benchmarks.report FILE…`: results of `moment-sync benchmark --json` as markdown.
+"""`python -m benchmarks.report FILE[@COMMIT]…`: results of `benchmark --json` as markdown.
 
 With `--into PAGE` the tables take the place of what stands between the marks of that page, so
-that no figure is ever typed. A case that stands in several files is taken from the last.
+that no figure is ever typed. A case that stands in several files is taken from the last. A file's
+commit is that which was measured; `--commit` says it for those that name none.
 """
 
 from pathlib import Path
@@ -26,23 +27,29 @@ class Results(msgspec.Struct, kw_only=True):
 
 
 @click.command()
-@click.argument(
-    "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
-)
-@click.option("--commit", default="", help="The commit that was measured, for the head.")
+@click.argument("files", nargs=-1, required=True, metavar="FILE[@COMMIT]...")
+@click.option("--commit", default="", help="The commit that was measured, where a file names none.")
 @click.option(
     "--into",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A page with marks.",
 )
-def report(files: tuple[Path, ...], commit: str, into: Path | None) -> None:
+def report(files: tuple[str, ...], commit: str, into: Path | None) -> None:
     """Render results as markdown, on stdout or into a page."""
-    found = [msgspec.json.decode(path.read_bytes(), type=Results) for path in files]
-    text = rendered(found, commit)
+    text = rendered([_read(file, commit) for file in files])
     if into is None:
         click.echo(text)
         return
     into.write_text(placed(into.read_text(encoding="utf-8"), text), encoding="utf-8")
+
+
+def _read(file: str, commit: str) -> tuple[Results, str]:
+    """Results and their commit. Raises click.UsageError where there is no such file."""
+    name, _, own = file.partition("@")
+    path = Path(name)
+    if not path.is_file():
+        raise click.UsageError(f"there is no file {name}")
+    return msgspec.json.decode(path.read_bytes(), type=Results), own or commit
 
 
 def placed(page: str, text: str) -> str:
@@ -54,14 +61,14 @@ def placed(page: str, text: str) -> str:
     return f"{before}{BEGIN}\n\n{text.strip()}\n\n{END}{after}"
 
 
-def rendered(found: list[Results], commit: str) -> str:
+def rendered(found: list[tuple[Results, str]]) -> str:
     """Every case, in the order in which it came first, under where and when it was measured."""
-    cases: dict[str, tuple[CaseResult, Results]] = {}
-    for results in found:
+    cases: dict[str, tuple[CaseResult, Results, str]] = {}
+    for results, commit in found:
         for case in results.cases:
-            cases[case.case] = (case, results)
+            cases[case.case] = (case, results, commit)
     parts = []
-    for case, results in cases.values():
+    for case, results, commit in cases.values():
         parts += [f"### {case.case}", "", case.title + ".", "", _where(results, case, commit), ""]
         if case.failed is not None:
             parts += [f"Failed: {case.failed}", ""]

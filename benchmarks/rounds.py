@@ -14,6 +14,7 @@ from benchmarks.stub import Orders
 from benchmarks.stub_process import Counterpart, Seen
 from streams.topics import FAILURES
 
+NEVER_SENT: Final = frozenset({"superseded", "stale"})
 QUIET_S: Final = 0.3  # after a round: commits and marks of what was just done
 
 
@@ -63,10 +64,16 @@ class Round(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def broken_order(outcomes: Sequence[Outcome]) -> int:
-    """How many outcomes of a key come after one of a later state. They are in partition order."""
+    """How many states of a key are told as in the books after a later one. In partition order.
+
+    That a state is superseded is told as soon as it is certain, maybe while an older one is on its
+    way: it says nothing of the books.
+    """
     latest: dict[str, int] = {}
     broken = 0
     for outcome in outcomes:
+        if outcome.outcome in NEVER_SENT:
+            continue
         key, _, serial = outcome.event.rpartition("-")
         if int(serial) < latest.get(key, -1):
             broken += 1

@@ -4,7 +4,8 @@ A bound on calls in flight cannot hold a rate: two calls of 50 ms are forty a se
 a pace: what was let in a second since the last one, pauses included. From a little below it the
 pace creeps back up to what was borne, stays about there, and then rises faster and faster (the law
 of TCP's CUBIC): a limit is found again at the cost of one refusal in many, and one that was lifted
-is soon forgotten (design section 8).
+is soon forgotten (design section 8). Where too few were let in to say anything, the pace doubles
+every few seconds until the next 429 (its slow start).
 """
 
 from math import inf
@@ -24,6 +25,15 @@ them is two in a hundred, however slow the limit is."""
 
 PLATEAU_MOST_S: Final = 300.0
 """But it is tried again after this: a limit that was lifted is found out within minutes."""
+
+SURE_AFTER: Final = 20
+"""Fewer let in before the first 429 say nothing of the limit."""
+
+DOUBLING_S: Final = 2.0
+"""In which an unsure pace doubles: a limit of twenty a second is found within ten seconds."""
+
+DOUBLINGS: Final = 10.0
+"""Of an unsure pace; from then on it is forgotten."""
 
 FORGOTTEN: Final = 4.0
 """A pace that has risen to so many times what was borne says nothing of the limit any more."""
@@ -49,11 +59,12 @@ class PaceState(msgspec.Struct, frozen=True, kw_only=True):
     """One integration's pace. Times are `Clock.elapsed` of one boot.
 
     `borne`: deliveries a second that were let in when it last said 429, `inf` before the first.
-    `again`: it said so while that pace was kept. `let_in` since `since` are counted for the next
-    time. `saved` deliveries could start at `at`.
+    `sure`: that was measured. `again`: it said so while a pace was kept. `let_in` since `since`
+    are counted for the next time. `saved` deliveries could start at `at`.
     """
 
     borne: float = inf
+    sure: bool = True
     again: bool = False
     refused_at: float = -inf
     since: float = 0.0
@@ -71,6 +82,9 @@ def pace(state: PaceState, now: float) -> float:
     """Deliveries a second that may start at `now`; `inf` where no limit is known."""
     if state.borne == inf:
         return inf
+    if not state.sure:
+        doublings = (now - state.refused_at) / DOUBLING_S
+        return state.borne * 2.0 ** min(doublings, DOUBLINGS)
     plateau = _plateau(state)
     bend = (now - state.refused_at - plateau) / plateau
     return state.borne * (1.0 + (1.0 - BACK_OFF) * bend**3)
@@ -106,9 +120,10 @@ def on_end(state: PaceState, *, refused: bool, seconds: float, now: float) -> Pa
     if now - seconds < state.refused_at:  # it had started before, and speaks of the pace of then
         return msgspec.structs.replace(state, ended_at=now, told_to_wait=True)
     kept = pace(state, now)
-    met = kept < state.borne * FORGOTTEN
+    met = kept < state.borne * (FORGOTTEN if state.sure else 2.0**DOUBLINGS)
     return PaceState(
         borne=_borne(state, kept if met else inf, now),
+        sure=met or state.let_in >= SURE_AFTER,
         again=met,
         refused_at=now,
         since=now,

@@ -101,6 +101,12 @@ def test_an_outcome_of_an_older_state_after_a_newer_one_is_seen() -> None:
     assert broken_order(outcomes("7-1", "8-1", "7-2", "8-2")) == 0
 
 
+def test_that_a_state_is_never_sent_may_be_told_while_an_older_one_is_on_its_way() -> None:
+    never = Outcome("7-2", "superseded", True, 0.0)
+    assert broken_order([never, *outcomes("7-1", "7-3")]) == 0
+    assert broken_order([never, *outcomes("7-3", "7-1")]) == 1
+
+
 def test_a_write_at_the_stub_names_its_event() -> None:
     event = event_of(17, 4, 10)
     assert event_of_write("/api/v1/customer/100017", 4) == event.id
@@ -234,6 +240,19 @@ def test_a_report_takes_the_place_between_the_marks_of_a_page(tmp_path: Path) ->
     assert "old" not in text
     assert "| moment-sync | 1.5 (1-2) | nothing |" in text
     assert "commit abc" in text
+
+
+def test_results_name_the_commit_that_they_are_of(tmp_path: Path) -> None:
+    results = results_file(tmp_path / "r.json")
+    done = CliRunner().invoke(report.report, [f"{results}@def", "--commit", "abc"])
+    assert "commit def" in done.output
+    assert "commit abc" not in done.output
+
+
+def test_results_that_are_not_there_are_refused_by_name(tmp_path: Path) -> None:
+    done = CliRunner().invoke(report.report, [f"{tmp_path / 'none.json'}@def"])
+    assert done.exit_code == 2
+    assert "none.json" in done.output
 
 
 def test_a_page_without_marks_is_left_alone(tmp_path: Path) -> None:

@@ -121,6 +121,15 @@ def test_a_limit_is_kept_with_few_refusals_and_mostly_used(per_second: float, ta
     assert len(late) - sum(late) >= 0.7 * reachable * 480
 
 
+def test_a_limit_that_the_first_calls_meet_is_found_within_seconds() -> None:
+    """Of the first four at once one is let in: that says nothing of twenty a second."""
+    ended = calls(Limited(20.0), seconds=120, takes=0.05, bound=4)
+    assert [refused for _, refused in ended[:4]] == [False, True, True, True]
+    soon = [refused for at, refused in ended if 10 < at <= 20]
+    assert len(soon) - sum(soon) >= 0.7 * 20 * 10
+    assert sum(soon) <= 0.02 * len(soon)
+
+
 def test_a_limit_that_is_lifted_is_soon_forgotten() -> None:
     """A thousand calls that met one bad moment are not sent at its pace for ever."""
     ended = calls(Limited(1e9), seconds=120, takes=0.05, bound=8, state=refused_once(at=0.5))
@@ -159,7 +168,8 @@ def test_a_refusal_never_raises_the_pace_that_was_kept(
         now += pause
         state = pacing.on_start(state, now, in_flight=0)
         kept = pacing.pace(state, now)
-        met = kept < state.borne * pacing.FORGOTTEN
+        forgotten = pacing.FORGOTTEN if state.sure else 2.0**pacing.DOUBLINGS
+        met = kept < state.borne * forgotten
         state = pacing.on_end(state, refused=refused, seconds=seconds, now=now)
         if met:
             assert pacing.pace(state, now) <= max(kept, pacing.LEAST_A_SECOND)
