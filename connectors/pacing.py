@@ -84,7 +84,7 @@ def pace(state: PaceState, now: float) -> float:
         return inf
     if not state.sure:
         doublings = (now - state.refused_at) / DOUBLING_S
-        return state.borne * 2.0 ** min(doublings, DOUBLINGS)
+        return state.borne * float(2.0 ** min(doublings, DOUBLINGS))
     plateau = _plateau(state)
     bend = (now - state.refused_at - plateau) / plateau
     return state.borne * (1.0 + (1.0 - BACK_OFF) * bend**3)
