@@ -20,6 +20,7 @@ MAKERS: Final[dict[str, Callable[[], Contender]]] = {
     "parallel-consumer": ParallelConsumer,
 }
 PEERS: Final = tuple(name for name in MAKERS if name != REFERENCE)
+PYTHON_PEERS: Final = tuple(name for name in PEERS if name != "parallel-consumer")
 NAMES: Final = (US, *MAKERS)
 
 
