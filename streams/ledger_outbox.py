@@ -9,6 +9,9 @@ from streams.ledger.outbox import mark_published, unpublished
 from streams.ports import OutboxRow
 
 LOOK_EVERY_S = 1.0  # rows that another worker left behind are found within this
+# Rows that are out and not marked so, at most: as many go out twice where a worker is killed while
+# its ledger cannot be written. More wait for a commit.
+UNMARKED_MOST = 1_000
 
 
 class LedgerOutbox:
@@ -62,6 +65,10 @@ class LedgerOutbox:
         self._marking.update(positions)
         self._left.difference_update(positions)
         with contextlib.suppress(LedgerClosedError):
+            if len(self._marking) > UNMARKED_MOST:
+                await self._ledger.submit(mark_published, positions)
+                self._marking.difference_update(positions)
+                return
             marked = self._ledger.submit_along(mark_published, positions)
             marked.add_done_callback(lambda done: self._marked(positions, done))
 

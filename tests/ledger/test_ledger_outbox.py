@@ -2,8 +2,10 @@
 
 import asyncio
 
+import pytest
 from sqlalchemy import event, text
 
+from streams import ledger_outbox
 from streams.ledger import statements
 from streams.ledger_outbox import LedgerOutbox
 from tests.ledger.conftest import Tell
@@ -67,6 +69,24 @@ def test_more_than_fits_is_given_page_by_page(tell: Tell) -> None:
             await outbox.published(page)
         assert len(seen) == len(set(seen)) == 3
         assert seen == sorted(seen)
+
+    tell(story)
+
+
+def test_many_that_are_out_are_marked_before_more_go(
+    tell: Tell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A ledger that cannot be written keeps no end of them unmarked."""
+    monkeypatch.setattr(ledger_outbox, "UNMARKED_MOST", 2)
+
+    async def story(s: Stage) -> None:
+        outbox = await outcomes_of(s, "a", "b", "c")
+        first, second, third = await positions(outbox)
+        await outbox.published([first, second])
+        assert marked(s) == 0
+        await outbox.published([third])
+        assert marked(s) == 3
+        assert await positions(outbox) == []
 
     tell(story)
 
